@@ -1,0 +1,124 @@
+//! The echo backend: answers every call with its own argument, in the transport of the request, in order.
+//!
+//! All that one read brings is answered by one write, so that a proxy which keeps many calls in flight on a connection
+//! finds a backend that can follow it.
+
+mod connection;
+mod request;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use connection::{Connection, Outcome};
+#[cfg(test)]
+pub(crate) use request::answer;
+
+use crate::poll::{Interest, Poller, Ready};
+
+const LISTENER: usize = 0;
+const READ_LEN: usize = 256 << 10;
+
+/// A bound listener that is ready to serve.
+#[derive(Debug)]
+pub struct Backend {
+    listener: TcpListener,
+}
+
+impl Backend {
+    /// Binds `address`; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the kernel cannot say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves for `lifetime`, then returns.
+    ///
+    /// # Errors
+    /// When epoll or `accept` fail; what goes wrong on a connection only ends that connection.
+    pub fn serve(self, lifetime: Duration) -> io::Result<()> {
+        let start = Instant::now();
+        let mut poller = Poller::new()?;
+        poller.add(&self.listener, LISTENER, Interest::Read)?;
+        let mut connections = Slots::default();
+        let mut scratch = vec![0; READ_LEN];
+        let mut ready: Vec<Ready> = Vec::with_capacity(1024);
+        while let Some(left) = lifetime.checked_sub(start.elapsed()) {
+            poller.wait(Some(left), &mut ready)?;
+            for event in &ready {
+                let Some(slot) = event.token.checked_sub(1) else {
+                    self.accept(&poller, &mut connections)?;
+                    continue;
+                };
+                let Some(connection) = connections.get(slot) else { continue };
+                match connection.serve(*event, &mut scratch) {
+                    Outcome::Unchanged => {}
+                    Outcome::Wants(interest) => poller.modify(connection.stream(), event.token, interest)?,
+                    Outcome::Finished => connections.remove(slot),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&self, poller: &Poller, connections: &mut Slots) -> io::Result<()> {
+        loop {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) => return Err(error),
+            };
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            let slot = connections.insert(Connection::new(stream));
+            if let Some(connection) = connections.get(slot) {
+                poller.add(connection.stream(), slot.saturating_add(1), Interest::Read)?;
+            }
+        }
+    }
+}
+
+/// Connections by number, with the free numbers used again.
+#[derive(Debug, Default)]
+struct Slots {
+    slots: Vec<Option<Connection>>,
+    free: Vec<usize>,
+}
+
+impl Slots {
+    fn get(&mut self, slot: usize) -> Option<&mut Connection> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    fn insert(&mut self, connection: Connection) -> usize {
+        if let Some(slot) = self.free.pop()
+            && let Some(place) = self.slots.get_mut(slot)
+        {
+            *place = Some(connection);
+            return slot;
+        }
+        self.slots.push(Some(connection));
+        self.slots.len().saturating_sub(1)
+    }
+
+    fn remove(&mut self, slot: usize) {
+        if let Some(place) = self.slots.get_mut(slot)
+            && place.take().is_some()
+        {
+            self.free.push(slot);
+        }
+    }
+}
