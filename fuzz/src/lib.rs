@@ -1,2 +1,29 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "an oracle tells what it found by panicking"
+)]
+
+mod framed;
+mod thrift;
+
+pub use crate::{
+    framed::framed,
+    thrift::{application_exception, thrift_buffered, thrift_message},
+};
+
+/// Says nothing about bytes that are handled well, and panics about others.
+pub type Oracle = fn(&[u8]);
+
+/// Every oracle under its target's name, which is that of its folder in `corpus/` too.
+pub const ORACLES: &[(&str, Oracle)] = &[
+    ("application_exception", application_exception),
+    ("framed", framed),
+    ("thrift_buffered", thrift_buffered),
+    ("thrift_message", thrift_message),
+];

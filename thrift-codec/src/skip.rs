@@ -143,7 +143,7 @@ impl Skipper {
             (TType::STOP, 1, 1)
         } else {
             let ttype = self.level.next_type();
-            let expected = to_u64(ttype.min_len().unwrap_or_default());
+            let expected = to_u64(ttype.min_len().unwrap_or(1));
             (ttype, expected, expected)
         };
         let actual = expected.saturating_sub(missing);
@@ -360,12 +360,15 @@ const MAX_HEAD_LEN: usize = 9;
 #[derive(Clone, Copy)]
 struct Level {
     left: u32,
-    /// Of the next value when `left` is even, and odd. STOP twice stands for a struct, which has no such thing.
+    /// Of the next value when `left` is even, and odd. For a struct, which has no such thing, `OF_STRUCT`.
     types: [TType; 2],
 }
 
 impl Level {
-    const STRUCT: Self = Self { left: 0, types: [TType::STOP; 2] };
+    /// What no container has: keys without a type and values with one.
+    const OF_STRUCT: [TType; 2] = [TType::STOP, TType::STRUCT];
+
+    const STRUCT: Self = Self { left: 0, types: Self::OF_STRUCT };
     const NONE: Self = Self::root(TType::BOOL).emptied();
 
     /// A level of one value, which is not counted as one.
@@ -378,7 +381,7 @@ impl Level {
     }
 
     const fn is_struct(&self) -> bool {
-        matches!(self.types, [TType::STOP, _])
+        matches!(self.types, Self::OF_STRUCT)
     }
 
     const fn next_type(&self) -> TType {
