@@ -2,8 +2,10 @@ package peer
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"net"
 	"sync"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/cloudwego/kitex/pkg/remote/codec"
 	"github.com/cloudwego/kitex/pkg/rpcinfo"
 	"github.com/cloudwego/kitex/pkg/utils"
+	"github.com/cloudwego/kitex/transport"
 )
 
 // Seen is one call as the server's handler got it.
@@ -102,24 +105,30 @@ func (o *Observer) Middleware(next endpoint.Endpoint) endpoint.Endpoint {
 
 // TransportName says which ping-pong transport a call travelled on.
 func TransportName(cfg rpcinfo.RPCConfig) string {
-	const ttheader, framed = 1, 2 // the bits of Kitex's transport.Protocol
-	tp := int(cfg.TransportProtocol())
+	tp := cfg.TransportProtocol()
 	switch {
-	case tp&ttheader != 0 && tp&framed != 0:
+	case tp&transport.TTHeader != 0 && tp&transport.Framed != 0:
 		return "ttheader-framed"
-	case tp&ttheader != 0:
+	case tp&transport.TTHeader != 0:
 		return "ttheader"
-	case tp&framed != 0:
+	case tp&transport.Framed != 0:
 		return "framed"
 	}
 	return "buffered"
 }
 
-// Digest is the value itself while it is short.
+// Digest is a value as sorted JSON, which unlike a Go dump follows pointers; a long one becomes its
+// length and checksum.
 func Digest(v interface{}) string {
-	text := fmt.Sprintf("%+v", v)
-	if len(text) > 200 {
-		return fmt.Sprintf("%d characters, crc %08x", len(text), crc32.ChecksumIEEE([]byte(text)))
+	if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		return fmt.Sprintf("%v (%016x)", f, math.Float64bits(f))
 	}
-	return text
+	text, err := json.Marshal(v)
+	if err != nil {
+		text = []byte(fmt.Sprintf("%+v", v))
+	}
+	if len(text) > 400 {
+		return fmt.Sprintf("%d bytes of JSON, crc %08x, from %s", len(text), crc32.ChecksumIEEE(text), text[:40])
+	}
+	return string(text)
 }

@@ -1,0 +1,42 @@
+// Command runner runs the matrix: Kitex server, proxy, Kitex client, and the other peers. See the
+// README of this folder. It exits with 1 when a cell fails, with 2 when it cannot run.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/cloudwego/kitex/pkg/klog"
+
+	"interop/matrix"
+)
+
+func main() {
+	bin := flag.String("bin", "bin", "folder of the programs of this module")
+	proxy := flag.String("proxy", os.Getenv("PROXY_BIN"), "the proxy's binary; without one, only the direct column is run")
+	relay := flag.Bool("relay", false, "a plain TCP relay stands in for the proxy, to check the harness")
+	var f matrix.Filter
+	flag.StringVar(&f.Kind, "client", "", "run this client only")
+	flag.StringVar(&f.Case, "case", "", "run cases whose name contains this")
+	flag.StringVar(&f.Upstream, "upstream", "", "run this upstream only")
+	flag.Parse()
+	klog.SetLevel(klog.LevelFatal)
+
+	lab, err := matrix.NewLab(*bin, *proxy, *relay)
+	fatal(err)
+	report, err := lab.Run(os.Stdout, f)
+	report.Print(os.Stdout)
+	lab.Close()
+	fatal(err)
+	if report.Failed > 0 {
+		os.Exit(1)
+	}
+}
+
+func fatal(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "runner:", err)
+		os.Exit(2)
+	}
+}
