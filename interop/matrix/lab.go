@@ -15,6 +15,8 @@ type Lab struct {
 	// Binary is the proxy; with Relay, a plain TCP relay stands in for it.
 	Binary string
 	Relay  bool
+	// Kitex tries the proxy made of Kitex (cmd/kitexproxy) instead, for comparison.
+	Kitex bool
 	// Dir takes the configurations that are written.
 	Dir string
 
@@ -57,25 +59,28 @@ func (l *Lab) Server(o peer.Options) (*Server, error) {
 }
 
 // Proxy is a running proxy towards an endpoint; it is started once.
-func (l *Lab) Proxy(endpoint string, u Upstream) (*Proxy, error) {
-	key := fmt.Sprint(endpoint, u.Pingpong, u.Mux)
+func (l *Lab) Proxy(endpoint string, k call.Kind, u Upstream) (*Proxy, error) {
+	key := fmt.Sprint(endpoint, k, u.Pingpong, u.Mux)
 	if p := l.proxies[key]; p != nil {
 		return p, nil
 	}
-	p, err := l.newProxy(endpoint, u)
+	p, err := l.newProxy(endpoint, k, u)
 	if err == nil {
 		l.proxies[key] = p
 	}
 	return p, err
 }
 
-func (l *Lab) newProxy(endpoint string, u Upstream) (*Proxy, error) {
+func (l *Lab) newProxy(endpoint string, k call.Kind, u Upstream) (*Proxy, error) {
 	if l.Relay {
 		r, err := StartRecorder(endpoint, false)
 		if err != nil {
 			return nil, err
 		}
 		return &Proxy{Addr: r.Addr, stop: r.Stop, log: func() string { return "" }}, nil
+	}
+	if l.Kitex {
+		return startKitexProxy(l.Bin, endpoint, Cell{Kind: k, Upstream: u}.Transport())
 	}
 	return StartProxy(l.Binary, l.Dir, endpoint, u.Pingpong, u.Mux)
 }
@@ -114,7 +119,7 @@ func (l *Lab) Try(cell Cell) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	p, err := l.Proxy(s.Addr, cell.Upstream)
+	p, err := l.Proxy(s.Addr, cell.Kind, cell.Upstream)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -221,3 +221,16 @@ func StartProxyWith(binary, dir, config string) (*Proxy, error) {
 	}
 	return &Proxy{Addr: addr, stop: p.Kill, log: p.Log, pid: p.cmd.Process.Pid}, nil
 }
+
+// startKitexProxy runs cmd/kitexproxy.
+func startKitexProxy(bin, endpoint, transport string) (*Proxy, error) {
+	var addr string
+	p, err := Start(func(line string) bool {
+		addr = strings.TrimPrefix(line, "LISTEN ")
+		return strings.HasPrefix(line, "LISTEN ")
+	}, nil, filepath.Join(bin, "kitexproxy"), "-backend", endpoint, "-transport", transport)
+	if err != nil {
+		return nil, err
+	}
+	return &Proxy{Addr: addr, stop: p.Kill, log: p.Log, pid: p.cmd.Process.Pid}, nil
+}

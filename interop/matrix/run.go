@@ -43,7 +43,7 @@ func (l *Lab) Run(w io.Writer, f Filter) (*Report, error) {
 func (l *Lab) columns(f Filter, k call.Kind) []Upstream {
 	var out []Upstream
 	for _, u := range Upstreams {
-		if !f.up(u.Name) || !(Cell{Kind: k, Upstream: u}).Legal() || l.Relay && u.Name != "as caller" {
+		if !f.up(u.Name) || !(Cell{Kind: k, Upstream: u}).Legal() || l.Relay && u.Name != "as caller" || l.Kitex && u.Mux {
 			continue
 		}
 		out = append(out, u)
@@ -53,7 +53,7 @@ func (l *Lab) columns(f Filter, k call.Kind) []Upstream {
 
 func (l *Lab) runKind(w io.Writer, f Filter, k call.Kind, r *Report) error {
 	columns := l.columns(f, k)
-	if l.Binary == "" && !l.Relay {
+	if l.Binary == "" && !l.Relay && !l.Kitex {
 		columns = nil
 	}
 	start := time.Now()

@@ -19,7 +19,7 @@ func (l *Lab) Trace(cell Cell) string {
 		return err.Error()
 	}
 	defer behind.Stop()
-	p, err := l.newProxy(behind.Addr, cell.Upstream)
+	p, err := l.newProxy(behind.Addr, cell.Kind, cell.Upstream)
 	if err != nil {
 		return err.Error()
 	}

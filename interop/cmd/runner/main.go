@@ -16,6 +16,7 @@ func main() {
 	bin := flag.String("bin", "bin", "folder of the programs of this module")
 	proxy := flag.String("proxy", os.Getenv("PROXY_BIN"), "the proxy's binary; without one, only the direct column is run")
 	relay := flag.Bool("relay", false, "a plain TCP relay stands in for the proxy, to check the harness")
+	kitex := flag.Bool("kitexproxy", false, "the proxy made of Kitex, to see what it fails")
 	var f matrix.Filter
 	flag.StringVar(&f.Kind, "client", "", "run this client only")
 	flag.StringVar(&f.Case, "case", "", "run cases whose name contains this")
@@ -25,6 +26,7 @@ func main() {
 
 	lab, err := matrix.NewLab(*bin, *proxy, *relay)
 	fatal(err)
+	lab.Kitex = *kitex
 	report, err := lab.Run(os.Stdout, f)
 	report.Print(os.Stdout)
 	lab.Close()
