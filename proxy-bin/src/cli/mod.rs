@@ -1,0 +1,74 @@
+//! The command line: one file a command.
+
+mod check;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+/// A transparent proxy for Kitex and Thrift: tells what a connection speaks, routes by service and method, and forwards
+/// calls without IDL.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines are written to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy.
+    Run {
+        /// The configuration, a TOML file.
+        #[arg(long, short)]
+        config: PathBuf,
+    },
+    /// Check a configuration and explain what it does.
+    Check {
+        /// The configuration, a TOML file.
+        #[arg(long, short)]
+        config: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Runs the command of the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_stderr(arguments.log_format);
+    match arguments.command {
+        Command::Run { config } => run::run(&config),
+        Command::Check { config } => check::check(&config),
+    }
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// A configuration or a command line that makes no sense.
+const USAGE: u8 = 2;
+/// The drain's time ran out.
+const CUT_OFF: u8 = 3;
+/// A second signal came while draining.
+const KILLED: u8 = 130;
+
+const EXIT_CODES: &str = "Exit codes: 0 done or drained; 1 can't listen or start; 2 wrong arguments or configuration; \
+                          3 drained, but calls were cut off when the time ran out; 130 ended at once by a second signal.";

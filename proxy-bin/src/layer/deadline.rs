@@ -1,0 +1,34 @@
+//! The deadline of a call: the caller's (TTHeader key 12), or the route's where that is shorter.
+
+use std::time::{Duration, Instant};
+
+use crate::rpc::{Call, Fault, FaultKind, Reply};
+
+/// Runs `next` until the call's deadline. Costs a timer only where there is one.
+///
+/// # Errors
+///
+/// `Timeout`, naming whose time is up; else what `next` fails with.
+pub(crate) async fn within<F>(
+    limit: Option<Duration>,
+    mut call: Call,
+    next: impl FnOnce(Call) -> F,
+) -> Result<Reply, Fault>
+where
+    F: Future<Output = Result<Reply, Fault>>,
+{
+    // A caller's zero is what Kitex writes for less than a millisecond, which is over before it is read.
+    let asked = call.message.facts().timeout_ms.filter(|&ms| ms > 0).map(Duration::from_millis);
+    let (time, whose) = match (limit, asked) {
+        (None, None) => return next(call).await,
+        (Some(limit), Some(asked)) if asked < limit => (asked, "the caller's timeout (TTHeader key 12)"),
+        (Some(limit), _) => (limit, "the route's `timeout`"),
+        (None, Some(asked)) => (asked, "the caller's timeout (TTHeader key 12)"),
+    };
+    // A time beyond the clock's range is none.
+    let Some(deadline) = Instant::now().checked_add(time) else { return next(call).await };
+    call.deadline = Some(deadline);
+    tokio::time::timeout_at(deadline.into(), next(call))
+        .await
+        .unwrap_or_else(|_| Err(Fault::sent(FaultKind::Timeout, format!("timeout: no reply within {time:?}, {whose}"))))
+}

@@ -1,0 +1,3 @@
+//! What happens to a call between its route and its cluster.
+
+pub(crate) mod deadline;

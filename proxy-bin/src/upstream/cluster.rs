@@ -1,0 +1,145 @@
+//! One worker's view of a cluster: its endpoints, and in which form calls reach them.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config;
+use crate::rpc::{Call, Fault, Form, Message, Outer, Reply};
+use crate::telemetry::Counters;
+use crate::upstream::balance::RoundRobin;
+use crate::upstream::mux::{self, Mux};
+use crate::upstream::pingpong::Exchange;
+use crate::upstream::pool::Pool;
+use crate::wire::pingpong::decode::Limits;
+use crate::wire::pingpong::{Edits, encode};
+
+/// The waits of a cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) read: Duration,
+    pub(crate) write: Duration,
+}
+
+/// A cluster, as one worker reaches it.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    endpoints: Vec<Endpoint>,
+    balance: RoundRobin,
+    form: Option<Form>,
+    limits: Limits,
+    timeouts: Timeouts,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    pool: Rc<Pool>,
+    mux: Option<Mux>,
+}
+
+impl Cluster {
+    pub(crate) fn new(config: &config::Cluster, counters: &Arc<Counters>) -> Self {
+        let limits = Limits {
+            max_message: config.max_message,
+            cut_through: config.cut_through,
+            max_header: ttheader::MAX_HEADER_LEN,
+            max_depth: thrift_codec::MAX_DEPTH,
+        };
+        let timeouts = Timeouts {
+            connect: config.connect_timeout,
+            idle: config.idle_timeout,
+            read: config.read_timeout,
+            write: config.write_timeout,
+        };
+        let endpoint = |endpoint: &config::Endpoint| Endpoint {
+            pool: Rc::new(Pool::new(
+                config.name.clone(),
+                endpoint.address.clone(),
+                timeouts.connect,
+                timeouts.idle,
+                Arc::clone(counters),
+            )),
+            mux: config.mux.then(|| {
+                Mux::new(mux::Settings {
+                    cluster: config.name.clone(),
+                    address: endpoint.address.clone(),
+                    limits: mux::whole(limits),
+                    timeouts,
+                    counters: Arc::clone(counters),
+                })
+            }),
+        };
+        Self {
+            endpoints: config.endpoints.iter().map(endpoint).collect(),
+            balance: RoundRobin::new(config.endpoints.iter().map(|endpoint| endpoint.weight)),
+            form: config.pingpong.map(crate::rpc::Transport::form),
+            limits,
+            timeouts,
+            counters: Arc::clone(counters),
+        }
+    }
+
+    /// Sends `call` to one endpoint and awaits its reply.
+    pub(crate) async fn call(&self, mut call: Call) -> Result<Reply, Fault> {
+        let Some(endpoint) = self.endpoints.get(self.balance.next()) else {
+            // A checked configuration has no cluster without endpoints.
+            return Err(Fault::unsent(crate::rpc::FaultKind::Connect, "the cluster has no endpoint"));
+        };
+        let downstream = Rc::clone(&call.downstream);
+        let form = self.form_for(&call.message);
+        let edits = Edits {
+            remote_address: Some(&downstream.peer_text),
+            timeout_ms: call.deadline.map(remaining_ms),
+            service: downstream.default_service.as_deref(),
+            ..Edits::default()
+        };
+        if form.outer == Outer::Plain {
+            self.counters.metadata_dropped.add(call.message.facts().entries.into());
+        }
+        // What must not change a byte of its payload can't share a connection, and what is long should not.
+        if let Some(mux) = endpoint.mux.as_ref().filter(|_| !call.message.has_rest() && !call.message.facts().validated)
+        {
+            return mux.exchange(&call, form, &edits).await;
+        }
+        if encode::needs_whole(&call.message, form, &edits) {
+            call.message.collect().await?;
+        }
+        let exchange = Exchange {
+            pool: &endpoint.pool,
+            form,
+            limits: self.limits,
+            timeouts: self.timeouts,
+            counters: &self.counters,
+        };
+        exchange.run(call, &edits).await
+    }
+
+    /// Closes idle connections that are of no more use.
+    pub(crate) fn sweep(&self) {
+        self.endpoints.iter().for_each(|endpoint| endpoint.pool.sweep());
+    }
+
+    /// The form in which `message` leaves: as it came, unless the cluster wants another.
+    fn form_for(&self, message: &Message) -> Form {
+        let came = message.shape().form;
+        let Some(wanted) = self.form else { return came };
+        match wanted.outer {
+            // Kitex-Protobuf is always framed.
+            Outer::TtHeader if message.shape().version == thrift_codec::Version::KITEX_PROTOBUF => {
+                Form { framed: true, ..wanted }
+            }
+            // A validator's value covers the inner length, and can't be computed anew (P11).
+            Outer::TtHeader if message.facts().validated => Form { framed: came.framed, ..wanted },
+            _ => wanted,
+        }
+    }
+}
+
+/// The time left in whole ms, a part of one counted as one.
+fn remaining_ms(deadline: Instant) -> u64 {
+    let micros = deadline.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+    u64::try_from(micros).unwrap_or(u64::MAX)
+}

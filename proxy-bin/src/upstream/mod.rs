@@ -1,0 +1,10 @@
+//! Towards backends: clusters, the choice of an endpoint, connections kept for the next call, and one driver a
+//! protocol.
+
+mod balance;
+mod cluster;
+mod mux;
+mod pingpong;
+mod pool;
+
+pub(crate) use cluster::Cluster;

@@ -1,0 +1,95 @@
+//! The answers that the proxy gives by itself: one function from a fault to bytes, by the table of pingpong-wire 8.8.
+
+use bytes::BytesMut;
+use thrift_codec::{ApplicationException, ErrorProto, MessageHeader, MessageType, Version, exception};
+use ttheader::{IntKey, keys};
+
+use crate::rpc::{Call, Fault, FaultKind, Form, Outer};
+use crate::wire::outbox::Outbox;
+use crate::wire::pingpong::encode::write_header;
+
+/// What of a call is needed to answer it once the call itself is gone.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) form: Form,
+    pub(crate) version: Version,
+    pub(crate) seqid: i32,
+    pub(crate) name: Box<[u8]>,
+    pub(crate) oneway: bool,
+    pub(crate) out_of_order: bool,
+}
+
+impl Origin {
+    pub(crate) fn of(call: &Call) -> Self {
+        let shape = call.message.shape();
+        Self {
+            form: shape.form,
+            version: shape.version,
+            seqid: shape.seqid,
+            name: call.method().into(),
+            oneway: call.is_oneway(),
+            out_of_order: call.message.facts().out_of_order,
+        }
+    }
+
+    /// The form that a reply has: the request's, but nobody writes a mesh header (P2).
+    pub(crate) fn reply_form(&self) -> Form {
+        match self.form.outer {
+            Outer::Mesh => Form { outer: Outer::Plain, framed: self.form.framed },
+            Outer::Plain | Outer::TtHeader => self.form,
+        }
+    }
+}
+
+/// Appends the EXCEPTION that `fault` is to the caller of `origin`.
+pub(crate) fn fault(origin: &Origin, fault: &Fault, announce_close: bool, out: &mut Outbox) {
+    exception(origin, code(fault.kind), &fault.text, announce_close, out);
+}
+
+/// Appends the EXCEPTION that a business error becomes where its keys can't travel (P13, 8.6).
+pub(crate) fn business_error(origin: &Origin, code: i32, message: &[u8], out: &mut Outbox) {
+    let text = format!("biz error: code={code}, msg={}", String::from_utf8_lossy(message));
+    exception(origin, exception::INTERNAL_ERROR, &text, false, out);
+}
+
+fn exception(origin: &Origin, code: i32, text: &str, announce_close: bool, out: &mut Outbox) {
+    let mut payload = BytesMut::new();
+    // A method name comes from an envelope of the same form, and the text is the proxy's own: both fit.
+    let _fits =
+        MessageHeader::new(origin.version, MessageType::EXCEPTION, &origin.name, origin.seqid).encode(&mut payload);
+    if origin.version == Version::KITEX_PROTOBUF {
+        ErrorProto::new(code, text.as_bytes()).encode(&mut payload);
+    } else {
+        let _fits = ApplicationException::new(code, text.as_bytes()).encode(&mut payload);
+    }
+
+    let form = origin.reply_form();
+    if form.outer == Outer::TtHeader {
+        let payload_len =
+            u64::try_from(payload.len()).unwrap_or(u64::MAX).saturating_add(if form.framed { 4 } else { 0 });
+        let _fits = write_header(origin.seqid, payload_len, out, |header| {
+            if announce_close {
+                header.string(keys::CONNECTION_RESET, b"1")?;
+            }
+            header.int(IntKey::MSG_TYPE, b"3")
+        });
+    }
+    if form.framed {
+        out.push_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    out.push(payload.freeze());
+}
+
+fn code(kind: FaultKind) -> i32 {
+    match kind {
+        FaultKind::UnknownService => exception::UNKNOWN_SERVICE,
+        FaultKind::UnknownMethod => exception::UNKNOWN_METHOD,
+        FaultKind::BadReply | FaultKind::BadArguments => exception::PROTOCOL_ERROR,
+        FaultKind::Connect
+        | FaultKind::UpstreamClosed
+        | FaultKind::Timeout
+        | FaultKind::OverLimit
+        | FaultKind::NotConvertible
+        | FaultKind::DownstreamClosed => exception::INTERNAL_ERROR,
+    }
+}

@@ -1,0 +1,10 @@
+//! The ping-pong protocols in bytes: what a message is (`decode`), how it leaves (`encode`), and the answer that a
+//! fault becomes (`answer`). Both drivers use all of it.
+
+pub(crate) mod answer;
+pub(crate) mod decode;
+pub(crate) mod encode;
+
+pub(crate) use answer::Origin;
+pub(crate) use decode::{Decoded, Decoder, Malformed, Side};
+pub(crate) use encode::Edits;
