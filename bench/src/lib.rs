@@ -4,8 +4,10 @@
 pub mod backend;
 pub mod cpu;
 pub mod load;
+pub mod muxrelay;
 mod poll;
 pub mod relay;
+pub mod runner;
 pub mod stats;
 mod wire;
 

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bench::backend::Backend;
 use bench::load::Load;
+use bench::muxrelay::MuxRelay;
 use bench::relay::Relay;
+use bench::runner::{Candidate, Plan, Results, Section, Tools, markdown};
 use bench::{Shape, Transport};
 use clap::{Args, Parser, Subcommand};
 
@@ -27,6 +30,12 @@ enum Command {
     Backend(BackendArgs),
     /// Relay bytes with tokio's copy_bidirectional.
     Relay(RelayArgs),
+    /// Relay framed messages of all callers on one upstream connection.
+    Muxrelay(MuxRelayArgs),
+    /// Compare the proxies, pinned and in turns, and write the results.
+    Run(RunArgs),
+    /// Write the Markdown of a run from its JSON.
+    Report(ReportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +97,63 @@ struct RelayArgs {
     max_seconds: u64,
 }
 
+#[derive(Debug, Args)]
+struct MuxRelayArgs {
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    #[arg(long)]
+    upstream: SocketAddr,
+    /// End after so many seconds.
+    #[arg(long, default_value_t = 3600)]
+    max_seconds: u64,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Only these sections.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    section: Vec<Section>,
+    /// Only these candidates.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    candidate: Vec<Candidate>,
+    /// Only cells whose name contains one of these (framed-64B, ttheader, 16KiB …).
+    #[arg(long, value_delimiter = ',')]
+    cell: Vec<String>,
+    /// Turns of each candidate.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Seconds of a window.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Seconds of load before it.
+    #[arg(long, default_value_t = 0.5)]
+    warmup: f64,
+    /// The folder of this crate.
+    #[arg(long, default_value = "bench")]
+    dir: PathBuf,
+    /// Our proxy; left out: beside this program.
+    #[arg(long)]
+    proxy_bin: Option<PathBuf>,
+    /// The proxy written on Kitex; left out: interop/bin/kitexproxy.
+    #[arg(long)]
+    kitex_proxy: Option<PathBuf>,
+    /// Where the JSON goes; left out: .work/results.json in the folder of this crate.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Write the Markdown here; left out: print it.
+    #[arg(long)]
+    markdown: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// JSON of a run.
+    json: PathBuf,
+    /// Write the Markdown here; left out: print it.
+    #[arg(long)]
+    markdown: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,
@@ -111,6 +177,59 @@ fn run(command: Command) -> io::Result<ExitCode> {
             let relay = Relay::new(args.listen, args.upstream, args.buffer_kib.saturating_mul(1024));
             relay.run(Duration::from_secs(args.max_seconds), |address| println!("listening {address}"))?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Muxrelay(args) => {
+            let relay = MuxRelay::bind(args.listen, args.upstream)?;
+            println!("listening {}", relay.local_addr()?);
+            relay.serve(Duration::from_secs(args.max_seconds))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run(args) => {
+            compare(&args)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Report(args) => {
+            let results: Results = serde_json::from_str(&std::fs::read_to_string(&args.json)?)?;
+            write_report(&results, args.markdown.as_deref())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn compare(args: &RunArgs) -> io::Result<()> {
+    let mut tools = Tools::new(&args.dir, &std::env::current_exe()?);
+    if let Some(path) = &args.proxy_bin {
+        tools.proxy.clone_from(path);
+    }
+    if let Some(path) = &args.kitex_proxy {
+        tools.kitex_proxy.clone_from(path);
+    }
+    let mut plan = Plan::new(tools);
+    if !args.section.is_empty() {
+        plan.sections.clone_from(&args.section);
+    }
+    plan.candidates.clone_from(&args.candidate);
+    plan.cells.clone_from(&args.cell);
+    plan.rounds = args.rounds;
+    plan.window = seconds(args.seconds)?;
+    plan.warmup = seconds(args.warmup)?;
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    plan.command = format!("bench {}", typed.join(" "));
+    let results = plan.run(|line| eprintln!("{line}"))?;
+
+    let json = args.json.clone().unwrap_or_else(|| args.dir.join(".work/results.json"));
+    std::fs::write(&json, serde_json::to_string_pretty(&results)?)?;
+    eprintln!("wrote {}", json.display());
+    write_report(&results, args.markdown.as_deref())
+}
+
+fn write_report(results: &Results, path: Option<&Path>) -> io::Result<()> {
+    let text = markdown(results);
+    match path {
+        Some(path) => std::fs::write(path, text),
+        None => {
+            print!("{text}");
+            Ok(())
         }
     }
 }

@@ -1,1 +1,76 @@
-fn main() {}
+//! Splitting a stream of frames: `cargo bench --bench framed`.
+
+use std::hint::black_box;
+
+use bytes::{Bytes, BytesMut};
+use framed::FramedCodec;
+use peers::{Contest, CountingAllocator, messages, plain};
+use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+const MAX: usize = 16 << 20;
+
+fn main() {
+    split(1000, 256);
+    split(1000, 64);
+    split(100, 16 << 10);
+    encode(256);
+}
+
+fn split(count: usize, len: usize) {
+    let wire = messages::frames(count, len);
+    let mut copy = vec![0; wire.len()];
+    let mut ours = FramedCodec::builder().max_frame_len(MAX).build();
+    let mut theirs = LengthDelimitedCodec::builder().max_frame_length(MAX).new_codec();
+    // Filling the buffer is no part of the work: every entry gets it filled once and splits it over and over.
+    let frames = |decode: &mut dyn FnMut(&mut BytesMut) -> Option<Bytes>| {
+        let mut src = BytesMut::from(&wire[..]);
+        let mut seen = 0;
+        while let Some(frame) = decode(&mut src) {
+            assert_eq!(frame.len(), len);
+            seen += 1;
+        }
+        assert_eq!(seen, count);
+    };
+    frames(&mut |src| plain::split_frame(src, MAX).unwrap());
+    frames(&mut |src| ours.decode(src).unwrap());
+    frames(&mut |src| theirs.decode(src).unwrap().map(BytesMut::freeze));
+
+    Contest::new(format!("split {count} frames of {len} bytes into Bytes, the copy into the buffer included"), wire.len())
+        .entry("plain loop", || {
+            let mut src = BytesMut::from(black_box(&wire[..]));
+            while let Ok(Some(frame)) = plain::split_frame(&mut src, MAX) {
+                black_box(frame);
+            }
+        })
+        .entry("framed", || {
+            let mut src = BytesMut::from(black_box(&wire[..]));
+            while let Ok(Some(frame)) = ours.decode(&mut src) {
+                black_box(frame);
+            }
+        })
+        .entry("tokio-util `LengthDelimitedCodec`", || {
+            let mut src = BytesMut::from(black_box(&wire[..]));
+            while let Ok(Some(frame)) = theirs.decode(&mut src) {
+                black_box(frame.freeze());
+            }
+        })
+        .entry("memcpy (the copy alone)", || BytesMut::from(black_box(&wire[..])))
+        .run();
+    copy.clear();
+}
+
+fn encode(len: usize) {
+    let payload = Bytes::from(vec![b'f'; len]);
+    let mut dst = BytesMut::with_capacity(1 << 16);
+    let mut ours = FramedCodec::default();
+    Contest::new(format!("encode a frame of {len} bytes"), len)
+        .entry("framed", || {
+            dst.clear();
+            ours.encode(black_box(&payload).clone(), &mut dst).unwrap();
+            dst.len()
+        })
+        .run();
+}

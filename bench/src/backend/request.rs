@@ -12,9 +12,9 @@ const REPLY_HEADER_LEN: usize = TTHEADER_FIXED_LEN.saturating_add(REPLY_INFO.len
 
 /// Where the parts of a complete request lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// Bytes of the whole request.
-    pub(super) len: usize,
+    pub(crate) len: usize,
     has_header: bool,
     /// Inner frame included.
     payload_at: usize,
@@ -23,7 +23,7 @@ pub(super) struct Request {
 
 /// What the first bytes of a buffer are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     Request(Request),
     /// At least so many bytes are needed, counted from the first.
     Needs(usize),
@@ -32,7 +32,7 @@ pub(super) enum Found {
 }
 
 /// Looks for a request at the front of `bytes`.
-pub(super) fn find(bytes: &[u8]) -> Found {
+pub(crate) fn find(bytes: &[u8]) -> Found {
     let Some(&[a, b, c, d, e, f, _, _]) = bytes.first_chunk::<8>() else { return Found::Needs(8) };
     let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
     let framed_len = length.saturating_add(4);
@@ -74,8 +74,20 @@ fn find_framed(bytes: &[u8], len: usize, has_header: bool, payload_at: usize) ->
 }
 
 impl Request {
+    /// Sets the sequence id of the message at the front of `bytes`, in the envelope and in a TTHeader, and returns the
+    /// one it had.
+    pub(crate) fn swap_seqid(self, bytes: &mut [u8], seqid: u32) -> Option<u32> {
+        let at = args_at(bytes, self.envelope_at)?.checked_sub(4)?;
+        let field: &mut [u8; 4] = bytes.get_mut(at..)?.first_chunk_mut()?;
+        let old = u32::from_be_bytes(std::mem::replace(field, seqid.to_be_bytes()));
+        if self.has_header {
+            *bytes.get_mut(8..)?.first_chunk_mut()? = seqid.to_be_bytes();
+        }
+        Some(old)
+    }
+
     /// Appends the reply to `bytes`, the request; nothing for a oneway call.
-    pub(super) fn push_reply(self, bytes: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn push_reply(self, bytes: &[u8], out: &mut Vec<u8>) {
         let payload = bytes.get(self.payload_at..self.len).unwrap_or_default();
         let Some((seqid, args_at)) = self.call(bytes) else { return };
         if self.has_header {
@@ -89,7 +101,7 @@ impl Request {
 
     /// Turns the request in `bytes` into its reply where it stands, and says where that lies; empty for a oneway
     /// call, `None` where the reply's header has no room.
-    pub(super) fn reply_in_place(self, bytes: &mut [u8]) -> Option<Range<usize>> {
+    pub(crate) fn reply_in_place(self, bytes: &mut [u8]) -> Option<Range<usize>> {
         let Some((seqid, args_at)) = self.call(bytes) else { return Some(0..0) };
         let mut from = self.payload_at;
         if self.has_header {

@@ -98,7 +98,7 @@ mod tests {
         let mut wire = Vec::new();
         template.push_head(seqid, &mut wire);
         wire.extend_from_slice(template.body());
-        crate::backend::answer(&wire)
+        crate::backend::request::answer(&wire)
     }
 
     #[test]

@@ -4,15 +4,13 @@
 //! finds a backend that can follow it.
 
 mod connection;
-mod request;
+pub(crate) mod request;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use connection::{Connection, Outcome};
-#[cfg(test)]
-pub(crate) use request::answer;
 
 use crate::poll::{Interest, Poller, Ready};
 

@@ -1,0 +1,125 @@
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// How long one entry works before it is the next one's turn.
+const TURN: Duration = Duration::from_millis(4);
+/// How many turns each entry has.
+const TURNS: usize = 75;
+
+/// Several ways to do the same work, measured in turns, so that what slows the machine down slows all of them.
+pub struct Contest<'a> {
+    title: String,
+    /// Bytes of input that one call works on.
+    bytes: usize,
+    entries: Vec<Entry<'a>>,
+}
+
+struct Entry<'a> {
+    name: String,
+    work: Box<dyn FnMut(u64) + 'a>,
+    allocations: f64,
+    turns: Vec<f64>,
+}
+
+impl<'a> Contest<'a> {
+    /// A contest over `bytes` of input a call.
+    pub fn new(title: impl Into<String>, bytes: usize) -> Self {
+        Self { title: title.into(), bytes, entries: Vec::new() }
+    }
+
+    /// Takes part with `work`, whose result is of no interest but has to be worked out. The first entry is what the
+    /// others are divided by.
+    pub fn entry<R>(mut self, name: impl Into<String>, mut work: impl FnMut() -> R + 'a) -> Self {
+        let work = Box::new(move |times| {
+            for _ in 0..times {
+                black_box(work());
+            }
+        });
+        self.entries.push(Entry { name: name.into(), work, allocations: 0.0, turns: Vec::new() });
+        self
+    }
+
+    /// Measures all entries and prints a table. The figure is the median of the turns, the spread from the first to
+    /// the ninth decile of them.
+    pub fn run(mut self) {
+        let mut times = Vec::new();
+        for entry in &mut self.entries {
+            (entry.work)(100);
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            (entry.work)(100);
+            let after = ALLOCATIONS.load(Ordering::Relaxed);
+            entry.allocations = (after - before) as f64 / 100.0;
+            times.push(times_per_turn(&mut entry.work));
+        }
+        for _ in 0..TURNS {
+            for (entry, &times) in self.entries.iter_mut().zip(&times) {
+                let start = Instant::now();
+                (entry.work)(times);
+                entry.turns.push(start.elapsed().as_nanos() as f64 / times as f64);
+            }
+        }
+        self.print();
+    }
+
+    fn print(&mut self) {
+        println!("\n### {} ({} bytes)\n", self.title, self.bytes);
+        println!("| | ns | 10–90 % | ratio | GB/s | allocations |");
+        println!("|---|--:|--:|--:|--:|--:|");
+        let mut base = None;
+        for entry in &mut self.entries {
+            entry.turns.sort_by(f64::total_cmp);
+            let at = |tenths: usize| entry.turns[(entry.turns.len() - 1) * tenths / 10];
+            let (low, median, high) = (at(1), at(5), at(9));
+            let base = *base.get_or_insert(median);
+            println!(
+                "| {} | {median:.1} | {low:.1}–{high:.1} | {:.2} | {:.2} | {:.1} |",
+                entry.name,
+                median / base,
+                self.bytes as f64 / median,
+                entry.allocations,
+            );
+        }
+    }
+}
+
+fn times_per_turn(work: &mut dyn FnMut(u64)) -> u64 {
+    let mut times = 1;
+    loop {
+        let start = Instant::now();
+        work(times);
+        let took = start.elapsed();
+        if took >= TURN / 4 {
+            return ((times as f64 * TURN.as_secs_f64() / took.as_secs_f64()) as u64).max(1);
+        }
+        times *= 2;
+    }
+}
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// The system's allocator; counts how often it is asked for memory. For `#[global_allocator]`.
+pub struct CountingAllocator;
+
+// SAFETY: every call goes to `System` unchanged; the counter touches no memory but its own.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps what `GlobalAlloc` asks of it, and `System` asks the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as above; `ptr` came from `System`.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above; `ptr` came from `System`.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+}

@@ -1,0 +1,168 @@
+//! Processes under test: started on their core, waited for, ended.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use super::{Candidate, Tools, run_dir};
+use crate::wire::Transport;
+
+/// Name of the process under test among the watched ones.
+pub(super) const PROXY: &str = "proxy";
+/// Name of the backend among the watched ones.
+pub(super) const BACKEND: &str = "backend";
+
+const PROXY_CORE: usize = 0;
+const LOAD_CORE: usize = 1;
+/// How long a process may take until it accepts connections.
+const START_MAX: Duration = Duration::from_secs(10);
+
+/// Pins this process (load generator) to its core, and allows as many sockets as the system does.
+pub(super) fn prepare() -> io::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(LOAD_CORE);
+    sched_setaffinity(None, &cores)?;
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    Ok(())
+}
+
+/// A program with its arguments.
+#[derive(Debug)]
+pub(super) struct Command {
+    program: OsString,
+    args: Vec<OsString>,
+    env: Vec<(&'static str, &'static str)>,
+}
+
+impl Command {
+    pub(super) fn new(program: impl AsRef<OsStr>) -> Self {
+        Self { program: program.as_ref().to_owned(), args: Vec::new(), env: Vec::new() }
+    }
+
+    pub(super) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    pub(super) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    pub(super) fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
+    /// Starts it on `core`, with its output in `log`. It dies with us, whatever becomes of us.
+    fn spawn(self, core: usize, log: &Path) -> io::Result<Guard> {
+        let log = File::create(log)?;
+        if self.program.as_encoded_bytes().contains(&b'/') && !Path::new(&self.program).exists() {
+            let program = self.program.display();
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("{program} is not there; see bench/README.md"),
+            ));
+        }
+        // Both tools replace themselves by the program, so that the process id is the program's.
+        let child = std::process::Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "taskset", "--cpu-list", &core.to_string()])
+            .arg(&self.program)
+            .args(&self.args)
+            .envs(self.env)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        Ok(Guard { child })
+    }
+}
+
+/// A running process that is ended when the guard goes.
+#[derive(Debug)]
+struct Guard {
+    child: Child,
+}
+
+impl Guard {
+    /// Waits until `address` accepts a connection.
+    fn wait_for(&mut self, address: SocketAddr) -> io::Result<()> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(io::Error::other(format!("ended at once with {status}; see its log")));
+            }
+            match TcpStream::connect(address) {
+                Ok(_) => return Ok(()),
+                Err(error) if start.elapsed() > START_MAX => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Either may fail only because the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A backend, and a candidate in front of it.
+#[derive(Debug)]
+pub(super) struct Bench {
+    target: SocketAddr,
+    backend: Guard,
+    proxy: Option<Guard>,
+}
+
+impl Bench {
+    /// Starts both, and waits until they accept connections.
+    pub(super) fn start(tools: &Tools, candidate: Candidate, transport: Transport) -> io::Result<Self> {
+        let dir = run_dir(tools);
+        std::fs::create_dir_all(&dir)?;
+        let upstream = free_port()?;
+        let command = Command::new(&tools.bench).args(["backend", "--listen", &upstream.to_string()]);
+        let mut backend = command.spawn(LOAD_CORE, &dir.join("backend.log"))?;
+        backend.wait_for(upstream)?;
+        if !candidate.is_proxy() {
+            return Ok(Self { target: upstream, backend, proxy: None });
+        }
+        let target = free_port()?;
+        let command = candidate.command(tools, target.port(), upstream.port(), transport)?;
+        let mut proxy = command.spawn(PROXY_CORE, &dir.join(format!("{candidate}.log")))?;
+        proxy.wait_for(target)?;
+        Ok(Self { target, backend, proxy: Some(proxy) })
+    }
+
+    /// Where the load goes.
+    pub(super) fn target(&self) -> SocketAddr {
+        self.target
+    }
+
+    /// Process id of the candidate.
+    pub(super) fn proxy_pid(&self) -> Option<u32> {
+        self.proxy.as_ref().map(|proxy| proxy.child.id())
+    }
+
+    /// Both processes by name.
+    pub(super) fn watch(&self) -> Vec<(String, u32)> {
+        let mut watch = vec![(BACKEND.to_owned(), self.backend.child.id())];
+        watch.extend(self.proxy_pid().map(|pid| (PROXY.to_owned(), pid)));
+        watch
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
