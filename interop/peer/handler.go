@@ -115,6 +115,9 @@ func (Second) Second(_ context.Context, msg string) (string, error) { return "se
 type PbHandler struct{}
 
 func (PbHandler) Echo(ctx context.Context, req *pbecho.Text) (*pbecho.Text, error) {
+	if req.GetMsg() == "biz" {
+		return nil, kerrors.NewBizStatusError(1001, "not found")
+	}
 	msg, err := Handler{}.Echo(ctx, req.GetMsg())
 	var declared *echo.EchoError
 	if errors.As(err, &declared) {

@@ -18,7 +18,7 @@ type vector struct {
 
 func vectors(t *testing.T) []vector {
 	t.Helper()
-	text, err := os.ReadFile("../testdata/vectors-pingpong.json")
+	text, err := os.ReadFile("../../testkit/vectors/vectors-pingpong.json")
 	if err != nil {
 		t.Fatal(err)
 	}
