@@ -149,6 +149,14 @@ func (r *Report) Print(w io.Writer) {
 		}
 		fmt.Fprintf(w, "  %s  %-9s %s%s\n     %-9s %s\n", e.Letter, e.Rule, e.What, note, "", e.Why)
 	}
+	fmt.Fprintf(w, "and for raw bytes\n")
+	for _, e := range RawExceptions {
+		note := ""
+		if !r.used["raw "+e.Letter] {
+			note = " (not met in this run)"
+		}
+		fmt.Fprintf(w, "  %s  %-9s %s%s\n     %-9s %s\n", e.Letter, e.Rule, e.What, note, "", e.Why)
+	}
 	for _, f := range r.failures {
 		fmt.Fprintf(w, "\nFAIL %s\n%s", f.where, f.what)
 	}

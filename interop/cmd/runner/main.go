@@ -17,6 +17,7 @@ func main() {
 	proxy := flag.String("proxy", os.Getenv("PROXY_BIN"), "the proxy's binary; without one, only the direct column is run")
 	relay := flag.Bool("relay", false, "a plain TCP relay stands in for the proxy, to check the harness")
 	kitex := flag.Bool("kitexproxy", false, "the proxy made of Kitex, to see what it fails")
+	vectorFile := flag.String("vectors", "../testkit/vectors/vectors-pingpong.json", "the golden vectors")
 	var f matrix.Filter
 	flag.StringVar(&f.Kind, "client", "", "run this client only")
 	flag.StringVar(&f.Case, "case", "", "run cases whose name contains this")
@@ -28,6 +29,11 @@ func main() {
 	fatal(err)
 	lab.Kitex = *kitex
 	report, err := lab.Run(os.Stdout, f)
+	if err == nil && !*kitex {
+		vectors, err2 := matrix.VectorCases(*vectorFile)
+		fatal(err2)
+		err = lab.RunRaw(os.Stdout, f, vectors, report)
+	}
 	report.Print(os.Stdout)
 	lab.Close()
 	fatal(err)
