@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod check;
+mod demo;
 mod run;
 
 use std::path::PathBuf;
@@ -14,8 +15,9 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Arguments {
+    /// Left out: `run` without a file.
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
     /// How log lines are written to standard error.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -25,9 +27,15 @@ struct Arguments {
 enum Command {
     /// Run the proxy.
     Run {
-        /// The configuration, a TOML file.
+        /// The configuration, a TOML file. Left out: an embedded echo backend behind 127.0.0.1:8888.
         #[arg(long, short)]
-        config: PathBuf,
+        config: Option<PathBuf>,
+    },
+    /// Start an embedded echo backend and the proxy, make one call on each transport and each conversion, keep serving.
+    Demo {
+        /// End after the calls: exit code 0 when all succeeded, else 1.
+        #[arg(long)]
+        once: bool,
     },
     /// Check a configuration and explain what it does.
     Check {
@@ -48,8 +56,10 @@ enum LogFormat {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr(arguments.log_format);
-    match arguments.command {
-        Command::Run { config } => run::run(&config),
+    match arguments.command.unwrap_or(Command::Run { config: None }) {
+        Command::Run { config: Some(config) } => run::run(&config),
+        Command::Run { config: None } => demo::run(demo::Calls::None),
+        Command::Demo { once } => demo::run(if once { demo::Calls::Only } else { demo::Calls::First }),
         Command::Check { config } => check::check(&config),
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn run(path: &Path) -> ExitCode {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    match serve(config) {
+    match Proxy::builder().config(config).build().map_err(Into::into).and_then(serve) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
@@ -29,8 +29,8 @@ pub(crate) fn run(path: &Path) -> ExitCode {
     }
 }
 
-fn serve(config: Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let proxy = Proxy::builder().config(config).build()?;
+/// Runs `proxy` until a signal.
+pub(crate) fn serve(proxy: Proxy) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };

@@ -63,6 +63,12 @@ impl Outbox {
         result
     }
 
+    /// Everything that waits, in one piece.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.close();
+        self.pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect()
+    }
+
     /// Bytes waiting.
     pub(crate) fn len(&self) -> usize {
         self.len

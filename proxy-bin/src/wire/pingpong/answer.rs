@@ -1,8 +1,8 @@
 //! The answers that the proxy gives by itself: one function from a fault to bytes, by the table of pingpong-wire 8.8.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use thrift_codec::{ApplicationException, ErrorProto, MessageHeader, MessageType, Version, exception};
-use ttheader::{IntKey, keys};
+use ttheader::{EncodeError, HeaderWriter, IntKey, keys};
 
 use crate::rpc::{Call, Fault, FaultKind, Form, Outer};
 use crate::wire::outbox::Outbox;
@@ -63,21 +63,32 @@ fn exception(origin: &Origin, code: i32, text: &str, announce_close: bool, out: 
         let _fits = ApplicationException::new(code, text.as_bytes()).encode(&mut payload);
     }
 
-    let form = origin.reply_form();
+    put(origin.reply_form(), origin.seqid, payload.freeze(), out, |header| {
+        if announce_close {
+            header.string(keys::CONNECTION_RESET, b"1")?;
+        }
+        header.int(IntKey::MSG_TYPE, b"3")
+    });
+}
+
+/// Appends a message of the proxy's own: `payload`, envelope first, in form `form`. A mesh header is never written.
+pub(crate) fn put(
+    form: Form,
+    seqid: i32,
+    payload: Bytes,
+    out: &mut Outbox,
+    fill: impl FnOnce(&mut HeaderWriter<'_>) -> Result<(), EncodeError>,
+) {
     if form.outer == Outer::TtHeader {
-        let payload_len =
-            u64::try_from(payload.len()).unwrap_or(u64::MAX).saturating_add(if form.framed { 4 } else { 0 });
-        let _fits = write_header(origin.seqid, payload_len, out, |header| {
-            if announce_close {
-                header.string(keys::CONNECTION_RESET, b"1")?;
-            }
-            header.int(IntKey::MSG_TYPE, b"3")
-        });
+        let inner = if form.framed { 4 } else { 0 };
+        let payload_len = u64::try_from(payload.len()).unwrap_or(u64::MAX).saturating_add(inner);
+        // A few short entries always fit.
+        let _fits = write_header(seqid, payload_len, out, fill);
     }
     if form.framed {
         out.push_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes());
     }
-    out.push(payload.freeze());
+    out.push(payload);
 }
 
 fn code(kind: FaultKind) -> i32 {

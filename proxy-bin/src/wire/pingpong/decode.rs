@@ -282,8 +282,8 @@ fn ttheader_facts(header: &[u8]) -> Result<HeaderFacts, ttheader::DecodeError> {
     let view = HeaderView::parse_with(header, |entry| {
         facts.entries = facts.entries.saturating_add(1);
         match entry {
-            Entry::Str { key, value, offset } => note_string(&mut facts, key, value, offset),
-            Entry::Int { key: IntKey::FROM_SERVICE, value, offset } => facts.caller = Some(span(offset, value)),
+            Entry::Str { key, value, offset, .. } => note_string(&mut facts, key, value, offset),
+            Entry::Int { key: IntKey::FROM_SERVICE, value, offset, .. } => facts.caller = Some(span(offset, value)),
             Entry::Int { key: IntKey::RPC_TIMEOUT, value, .. } => facts.timeout_ms = decimal(value),
             _ => {}
         }
