@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_mesh_header_counts_as_the_message_behind_it() {
-        let mesh = testkit::hex("ffaf00020000" /* no pairs */);
+        let mesh = testkit::from_hex("ffaf00020000 # no pairs");
         assert_eq!(sniff(&[&mesh[..], &[0x80, 1, 0, 1, 0, 0, 0, 4]].concat()), Verdict::Is(Protocol::Buffered));
         assert_eq!(sniff(&[&mesh[..], &[0, 0, 0, 9, 0x80, 1, 0, 1]].concat()), Verdict::Is(Protocol::Framed));
         assert_eq!(sniff(&[&mesh[..], b"PRI * HT"].concat()), Verdict::Unknown);

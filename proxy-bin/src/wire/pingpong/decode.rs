@@ -233,8 +233,8 @@ impl Decoder {
         }
         self.check_len(u64_len(inbox.len()))?;
         self.partial = Partial::Walked { shape, facts, skipper, seen: inbox.len() };
-        // The end is not known: room for twice as much keeps the copies linear.
-        Ok(Some(inbox.len().saturating_mul(2)))
+        // The end is not known: the next byte may be the last.
+        Ok(Some(inbox.len().saturating_add(1)))
     }
 
     fn check_len(&self, actual: u64) -> Result<(), Malformed> {
