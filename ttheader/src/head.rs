@@ -1,4 +1,4 @@
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
 use crate::limits::{COUNTED_HEAD_LEN, HEAD_LEN, LENGTH_LEN, MAGIC, WORD_LEN};
 use crate::{DecodeError, EncodeError, Flags};
@@ -127,8 +127,8 @@ impl Head {
 pub fn encode_minimal(flags: Flags, seq: i32, payload_len: usize, dst: &mut BytesMut) -> Result<(), EncodeError> {
     let head = Head::for_lengths(flags, seq, 1, payload_len)?;
     dst.reserve(HEAD_LEN.saturating_add(WORD_LEN));
-    dst.put_slice(&head.to_bytes());
-    dst.put_slice(&[0; WORD_LEN]);
+    dst.extend_from_slice(&head.to_bytes());
+    dst.extend_from_slice(&[0; WORD_LEN]);
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 use std::fmt;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
+use crate::info::{Span, Spans};
 use crate::limits::{HEAD_LEN, PROTOCOL_ID_OFFSET, WORD_LEN};
 use crate::view::Layout;
-use crate::writer::{Tail, finish};
+use crate::writer::{EMPTY_LEN, Tail, finish, string_len};
 use crate::{EncodeError, Flags, Head, HeaderView, IntKey, Patch, ProtocolId};
 
 /// A header to keep and to edit.
@@ -54,7 +55,9 @@ impl Header {
     ///
     /// [`EncodeError::StringTooLong`]; the header stays as it was.
     pub fn append_string(&mut self, key: &[u8], value: &[u8]) -> Result<(), EncodeError> {
-        self.tail.string(&mut self.wire, key, value)
+        self.tail.string(&mut self.wire, key, value)?;
+        self.tail.close(&mut self.wire);
+        Ok(())
     }
 
     /// Adds an int pair at the end without looking whether the key is there.
@@ -63,7 +66,9 @@ impl Header {
     ///
     /// [`EncodeError::StringTooLong`]; the header stays as it was.
     pub fn append_int(&mut self, key: IntKey, value: &[u8]) -> Result<(), EncodeError> {
-        self.tail.int(&mut self.wire, key, value)
+        self.tail.int(&mut self.wire, key, value)?;
+        self.tail.close(&mut self.wire);
+        Ok(())
     }
 
     /// Gives a string key this value: in the place of its first occurrence, the others are removed;
@@ -74,7 +79,7 @@ impl Header {
     /// [`EncodeError::StringTooLong`]; the header stays as it was.
     pub fn set_string(&mut self, key: &[u8], value: &[u8]) -> Result<(), EncodeError> {
         match self.view().string(key) {
-            Some(_) => self.apply(&Patch::new().set_string(key, value)),
+            Some(_) => self.apply(Patch::new().set_string(key, value)),
             None => self.append_string(key, value),
         }
     }
@@ -86,7 +91,7 @@ impl Header {
     /// [`EncodeError::StringTooLong`]; the header stays as it was.
     pub fn set_int(&mut self, key: IntKey, value: &[u8]) -> Result<(), EncodeError> {
         match self.view().int(key) {
-            Some(_) => self.apply(&Patch::new().set_int(key, value)),
+            Some(_) => self.apply(Patch::new().set_int(key, value)),
             None => self.append_int(key, value),
         }
     }
@@ -97,24 +102,24 @@ impl Header {
     ///
     /// [`EncodeError::StringTooLong`]; the header stays as it was.
     pub fn set_acl_token(&mut self, token: &[u8]) -> Result<(), EncodeError> {
-        crate::writer::string_len("ACL token", token)?;
+        string_len("ACL token", token)?;
         self.remove_acl_token();
         self.tail.acl_token(&mut self.wire, token)
     }
 
     /// Removes a string key with all its duplicates; whether it was there.
     pub fn remove_string(&mut self, key: &[u8]) -> bool {
-        self.view().string(key).is_some() && self.apply(&Patch::new().remove_string(key)).is_ok()
+        self.view().string(key).is_some() && self.apply(Patch::new().remove_string(key)).is_ok()
     }
 
     /// Removes an int key with all its duplicates; whether it was there.
     pub fn remove_int(&mut self, key: IntKey) -> bool {
-        self.view().int(key).is_some() && self.apply(&Patch::new().remove_int(key)).is_ok()
+        self.view().int(key).is_some() && self.apply(Patch::new().remove_int(key)).is_ok()
     }
 
     /// Removes the ACL token; whether it was there.
     pub fn remove_acl_token(&mut self) -> bool {
-        self.view().acl_token().is_some() && self.apply(&Patch::new().remove_acl_token()).is_ok()
+        self.view().acl_token().is_some() && self.apply(Patch::new().remove_acl_token()).is_ok()
     }
 
     /// Applies changes to the header.
@@ -138,7 +143,8 @@ impl Header {
         let words = u16::try_from(words).unwrap_or(u16::MAX);
         let head = Head::for_lengths(self.flags, self.seq, words, 0);
         let head = head.unwrap_or(Head { length: 0, flags: self.flags, seq: self.seq, header_words: words });
-        HeaderView::from_checked(&self.wire, Layout { head, info_start: self.info_start, info_end: self.wire.len() })
+        let all = Span { start: self.info_start, end: self.wire.len() };
+        HeaderView::from_checked(&self.wire, Layout { head, spans: Spans { all, strings: all, ints: all } })
     }
 
     /// Bytes that [`encode`](Self::encode) will write.
@@ -158,7 +164,7 @@ impl Header {
     pub fn encode(&self, payload_len: usize, dst: &mut BytesMut) -> Result<(), EncodeError> {
         let start = dst.len();
         dst.reserve(self.encoded_len());
-        dst.put_slice(&self.wire);
+        dst.extend_from_slice(&self.wire);
         let done = finish(dst, start, self.flags, self.seq, payload_len);
         if done.is_err() {
             dst.truncate(start);
@@ -179,9 +185,9 @@ impl Default for Header {
 
 impl From<HeaderView<'_>> for Header {
     fn from(view: HeaderView<'_>) -> Self {
-        let Layout { head, info_start, info_end } = view.layout();
-        let wire = BytesMut::from(view.bytes().get(..info_end).unwrap_or_default());
-        Self { wire, flags: head.flags, seq: head.seq, info_start, tail: Tail::default() }
+        let Layout { head, spans } = view.layout();
+        let wire = BytesMut::from(view.bytes().get(..spans.all.end).unwrap_or_default());
+        Self { wire, flags: head.flags, seq: head.seq, info_start: spans.all.start, tail: Tail::default() }
     }
 }
 
@@ -190,6 +196,3 @@ impl fmt::Debug for Header {
         self.view().fmt(f)
     }
 }
-
-/// The fixed bytes, PROTOCOL ID and the number of transforms.
-const EMPTY_LEN: usize = HEAD_LEN + 2;

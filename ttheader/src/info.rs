@@ -1,6 +1,8 @@
 use std::ops::Range;
 
-use crate::reader::Reader;
+use nom::Parser;
+
+use crate::grammar::{Input, Short, number, string};
 use crate::{DecodeError, InfoId, IntKey};
 
 /// One entry of an INFO section.
@@ -15,6 +17,8 @@ pub enum Entry<'a> {
         value: &'a [u8],
         /// Where the value starts in the frame.
         offset: usize,
+        /// Where the section starts in the frame.
+        section: usize,
     },
     /// A pair of section 0x10.
     Int {
@@ -24,6 +28,8 @@ pub enum Entry<'a> {
         value: &'a [u8],
         /// Where the value starts in the frame.
         offset: usize,
+        /// Where the section starts in the frame.
+        section: usize,
     },
     /// The token of section 0x11.
     Acl {
@@ -31,6 +37,8 @@ pub enum Entry<'a> {
         value: &'a [u8],
         /// Where the token starts in the frame.
         offset: usize,
+        /// Where the section starts in the frame.
+        section: usize,
     },
 }
 
@@ -49,8 +57,27 @@ impl<'a> Entry<'a> {
     #[must_use]
     #[inline]
     pub fn value_range(&self) -> Range<usize> {
-        let (Self::Str { value, offset, .. } | Self::Int { value, offset, .. } | Self::Acl { value, offset }) = *self;
-        offset..offset.saturating_add(value.len())
+        let (Self::Str { offset, .. } | Self::Int { offset, .. } | Self::Acl { offset, .. }) = *self;
+        offset..offset.saturating_add(self.value().len())
+    }
+
+    /// Where its section starts in the frame.
+    #[must_use]
+    #[inline]
+    pub fn section(&self) -> usize {
+        let (Self::Str { section, .. } | Self::Int { section, .. } | Self::Acl { section, .. }) = *self;
+        section
+    }
+
+    /// Where it starts in the frame: its key or, for the token, its section.
+    #[inline]
+    pub(crate) fn start(&self) -> usize {
+        let before_value = match self {
+            Self::Str { key, .. } => key.len().saturating_add(4),
+            Self::Int { .. } => 4,
+            Self::Acl { .. } => 3,
+        };
+        self.value_range().start.saturating_sub(before_value)
     }
 }
 
@@ -72,16 +99,16 @@ pub struct Section<'a> {
 ///
 /// ```text
 /// info     = *section
-/// section  = %x00                                    ; padding, one byte, anywhere
-///          / %x01 count count*(string string)        ; key, value
-///          / %x10 count count*(u16 string)           ; key, value
-///          / %x11 string                             ; ACL token
-/// count    = u16
-/// string   = u16 *OCTET                              ; length, bytes
+/// section  = %x00                                      ; padding, one byte, anywhere
+///          / %x01 number *(string string)              ; count, then as many keys and values
+///          / %x10 number *(number string)              ; count, then as many keys and values
+///          / %x11 string                               ; ACL token
+/// string   = number *OCTET                             ; length, then as many bytes
+/// number   = 2OCTET                                    ; most significant first
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Walker<'a> {
-    reader: Reader<'a>,
+    input: Input<'a>,
 }
 
 /// A section's id and count, read already; its entries are next.
@@ -92,25 +119,56 @@ pub(crate) struct SectionHead {
     pub(crate) count: u16,
 }
 
-impl<'a> Walker<'a> {
-    /// Walks `info`, whose first byte has this offset in the frame.
+/// Bytes of a frame, from an offset up to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Span {
+    /// Reaches from the first section that is added to the last.
     #[inline]
-    pub(crate) fn new(info: &'a [u8], offset: usize) -> Self {
-        Self { reader: Reader::new(info, offset) }
+    fn add(&mut self, start: usize, end: usize) {
+        if self.end == 0 {
+            self.start = start;
+        }
+        self.end = end;
     }
 
+    /// The smallest span that has both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self.end, other.end) {
+            (0, _) => other,
+            (_, 0) => self,
+            _ => Self { start: self.start.min(other.start), end: self.end.max(other.end) },
+        }
+    }
+}
+
+/// Which part of a header has to be walked to see all sections of a kind: senders write one of each,
+/// so that looking for an int key skips all strings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spans {
+    /// All sections, without the padding behind them.
+    pub(crate) all: Span,
+    pub(crate) strings: Span,
+    pub(crate) ints: Span,
+}
+
+impl<'a> Walker<'a> {
     #[inline]
-    pub(crate) fn from_reader(reader: Reader<'a>) -> Self {
-        Self { reader }
+    pub(crate) fn new(input: Input<'a>) -> Self {
+        Self { input }
     }
 
     /// The next section; `None` at the end. All entries of the one before must have been read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn section(&mut self) -> Result<Option<SectionHead>, DecodeError> {
-        let offset = self.reader.offset();
-        let Some(id) = self.reader.next_byte().map(InfoId) else { return Ok(None) };
+        let offset = self.input.offset();
+        let Some(id) = self.input.next_byte().map(InfoId) else { return Ok(None) };
         let count = match id {
-            InfoId::STRINGS | InfoId::INTS => self.reader.u16("INFO count")?,
+            InfoId::STRINGS | InfoId::INTS => self.input.take(number("INFO count"))?,
             InfoId::ACL_TOKEN => 1,
             InfoId::PADDING => 0,
             InfoId(actual) => return Err(DecodeError::UnknownId { field: "INFO ID", offset, actual }),
@@ -118,85 +176,77 @@ impl<'a> Walker<'a> {
         Ok(Some(SectionHead { id, offset, count }))
     }
 
-    #[inline]
-    pub(crate) fn string(&mut self) -> Result<(&'a [u8], &'a [u8], usize), DecodeError> {
-        let key = self.reader.string("INFO key length", "INFO key")?;
-        let (value, offset) = self.value()?;
-        Ok((key, value, offset))
+    /// The next entry of the section with this id that starts here; `None` for padding, which has none.
+    #[inline(always)]
+    pub(crate) fn entry(&mut self, id: InfoId, section: usize) -> Result<Option<Entry<'a>>, DecodeError> {
+        match id {
+            InfoId::STRINGS => self.string(section).map(Some),
+            InfoId::INTS => self.int(section).map(Some),
+            InfoId::ACL_TOKEN => self.acl_token(section).map(Some),
+            _ => Ok(None),
+        }
     }
 
-    #[inline]
-    pub(crate) fn int(&mut self) -> Result<(IntKey, &'a [u8], usize), DecodeError> {
-        let key = IntKey(self.reader.u16("INFO int key")?);
-        let (value, offset) = self.value()?;
-        Ok((key, value, offset))
-    }
-
-    #[inline]
-    pub(crate) fn acl_token(&mut self) -> Result<(&'a [u8], usize), DecodeError> {
-        let len = usize::from(self.reader.u16("ACL token length")?);
-        let offset = self.reader.offset();
-        Ok((self.reader.slice("ACL token", len)?, offset))
-    }
-
-    /// The next entry of a section with this id; `None` for padding, which has none.
-    #[inline]
-    pub(crate) fn entry(&mut self, id: InfoId) -> Result<Option<Entry<'a>>, DecodeError> {
-        Ok(Some(match id {
-            InfoId::STRINGS => {
-                let (key, value, offset) = self.string()?;
-                Entry::Str { key, value, offset }
-            }
-            InfoId::INTS => {
-                let (key, value, offset) = self.int()?;
-                Entry::Int { key, value, offset }
-            }
-            InfoId::ACL_TOKEN => {
-                let (value, offset) = self.acl_token()?;
-                Entry::Acl { value, offset }
-            }
-            _ => return Ok(None),
-        }))
-    }
-
+    /// Where the next byte is in the frame.
     #[inline]
     pub(crate) fn offset(&self) -> usize {
-        self.reader.offset()
+        self.input.offset()
     }
 
-    /// Visits every entry up to the end, and says where the last section that is not padding ends.
+    /// Visits every entry up to the end.
     #[inline]
-    pub(crate) fn visit_all(&mut self, mut visit: impl FnMut(Entry<'a>)) -> Result<usize, DecodeError> {
-        let mut end = self.offset();
-        while let Some(section) = self.section()? {
-            match section.id {
+    pub(crate) fn visit_all(&mut self, mut visit: impl FnMut(Entry<'a>)) -> Result<Spans, DecodeError> {
+        let start = self.offset();
+        let mut spans = Spans { all: Span { start, end: start }, ..Spans::default() };
+        while let Some(SectionHead { id, offset, count }) = self.section()? {
+            // A loop a kind, and not one around `entry`: the kind is not asked for at each entry.
+            match id {
                 InfoId::STRINGS => {
-                    for _ in 0..section.count {
-                        let (key, value, offset) = self.string()?;
-                        visit(Entry::Str { key, value, offset });
+                    for _ in 0..count {
+                        visit(self.string(offset)?);
                     }
+                    spans.strings.add(offset, self.offset());
                 }
                 InfoId::INTS => {
-                    for _ in 0..section.count {
-                        let (key, value, offset) = self.int()?;
-                        visit(Entry::Int { key, value, offset });
+                    for _ in 0..count {
+                        visit(self.int(offset)?);
                     }
+                    spans.ints.add(offset, self.offset());
                 }
-                InfoId::ACL_TOKEN => {
-                    let (value, offset) = self.acl_token()?;
-                    visit(Entry::Acl { value, offset });
-                }
+                InfoId::ACL_TOKEN => visit(self.acl_token(offset)?),
                 _ => continue,
             }
-            end = self.offset();
+            spans.all.end = self.offset();
         }
-        Ok(end)
+        Ok(spans)
     }
 
-    #[inline]
-    fn value(&mut self) -> Result<(&'a [u8], usize), DecodeError> {
-        let len = usize::from(self.reader.u16("INFO value length")?);
-        let offset = self.reader.offset();
-        Ok((self.reader.slice("INFO value", len)?, offset))
+    #[inline(always)]
+    fn string(&mut self, section: usize) -> Result<Entry<'a>, DecodeError> {
+        let (key, value) = self.input.take((string("INFO key length", "INFO key"), value()))?;
+        Ok(Entry::Str { key, value, offset: self.offset_of(value), section })
     }
+
+    #[inline(always)]
+    fn int(&mut self, section: usize) -> Result<Entry<'a>, DecodeError> {
+        let (key, value) = self.input.take((number("INFO int key"), value()))?;
+        Ok(Entry::Int { key: IntKey(key), value, offset: self.offset_of(value), section })
+    }
+
+    #[inline(always)]
+    fn acl_token(&mut self, section: usize) -> Result<Entry<'a>, DecodeError> {
+        let value = self.input.take(string("ACL token length", "ACL token"))?;
+        Ok(Entry::Acl { value, offset: self.offset_of(value), section })
+    }
+
+    /// Where the value starts that was read last.
+    #[inline(always)]
+    fn offset_of(&self, value: &[u8]) -> usize {
+        self.offset().saturating_sub(value.len())
+    }
+}
+
+#[inline(always)]
+fn value<'a>() -> impl Parser<&'a [u8], Output = &'a [u8], Error = Short> {
+    string("INFO value length", "INFO value")
 }

@@ -7,6 +7,7 @@ pub mod keys;
 mod codec;
 mod error;
 mod frame;
+mod grammar;
 mod head;
 mod header;
 mod ids;
@@ -14,7 +15,6 @@ mod info;
 mod limits;
 mod mesh;
 mod patch;
-mod reader;
 mod view;
 mod writer;
 

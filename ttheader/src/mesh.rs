@@ -1,5 +1,5 @@
 use crate::DecodeError;
-use crate::reader::Reader;
+use crate::grammar::{Input, number, string};
 
 /// The first two bytes of a mesh header.
 pub const MESH_MAGIC: u16 = 0xffaf;
@@ -59,9 +59,9 @@ impl<'a> MeshHeader<'a> {
             |expected| DecodeError::Truncated { field: "mesh header", offset: 0, expected, actual: header.len() };
         let len = Self::peek(header)?.ok_or_else(|| truncated(FIXED_LEN))?;
         let bytes = header.get(..len).ok_or_else(|| truncated(len))?;
-        let mut reader = Reader::new(bytes.get(FIXED_LEN..).unwrap_or_default(), FIXED_LEN);
-        for _ in 0..reader.u16("mesh pair count")? {
-            pair(&mut reader)?;
+        let mut input = Input::new(bytes.get(FIXED_LEN..).unwrap_or_default(), FIXED_LEN);
+        for _ in 0..input.take(number("mesh pair count"))? {
+            pair(&mut input)?;
         }
         Ok(Self { bytes })
     }
@@ -75,9 +75,9 @@ impl<'a> MeshHeader<'a> {
     /// All pairs, in order. They mean what string keys of TTHeader mean.
     #[must_use]
     pub fn pairs(&self) -> MeshPairs<'a> {
-        let mut reader = Reader::new(self.bytes.get(FIXED_LEN..).unwrap_or_default(), FIXED_LEN);
-        let left = reader.u16("mesh pair count").unwrap_or_default();
-        MeshPairs { reader, left }
+        let mut input = Input::new(self.bytes.get(FIXED_LEN..).unwrap_or_default(), FIXED_LEN);
+        let left = input.take(number("mesh pair count")).unwrap_or_default();
+        MeshPairs { input, left }
     }
 
     /// The value of a key; of duplicates the last.
@@ -90,7 +90,7 @@ impl<'a> MeshHeader<'a> {
 /// All pairs of a mesh header: see [`MeshHeader::pairs`].
 #[derive(Clone, Debug)]
 pub struct MeshPairs<'a> {
-    reader: Reader<'a>,
+    input: Input<'a>,
     left: u16,
 }
 
@@ -99,15 +99,13 @@ impl<'a> Iterator for MeshPairs<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        pair(&mut self.reader).ok()
+        pair(&mut self.input).ok()
     }
 }
 
 #[inline]
-fn pair<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8]), DecodeError> {
-    let key = reader.string("mesh key length", "mesh key")?;
-    let value = reader.string("mesh value length", "mesh value")?;
-    Ok((key, value))
+fn pair<'a>(input: &mut Input<'a>) -> Result<(&'a [u8], &'a [u8]), DecodeError> {
+    input.take((string("mesh key length", "mesh key"), string("mesh value length", "mesh value")))
 }
 
 /// Magic number and size.

@@ -1,7 +1,9 @@
-use bytes::{BufMut, BytesMut};
+use std::ops::Range;
 
-use crate::info::SectionHead;
-use crate::writer::{Tail, finish, put_count, string_len};
+use bytes::BytesMut;
+
+use crate::info::{Span, Spans};
+use crate::writer::{INFO_ID_LEN, Tail, finish, put_count, string_len};
 use crate::{EncodeError, Entry, Flags, HeaderView, IntKey};
 
 /// A list of changes, applied while a header is copied from a frame to where it is sent.
@@ -10,7 +12,7 @@ use crate::{EncodeError, Entry, Flags, HeaderView, IntKey};
 /// between sections included. New entries go behind the last section, where they win over
 /// duplicates before them.
 ///
-/// Up to 6 changes are kept in the patch itself; it allocates for more.
+/// Up to 4 changes are kept in the patch itself; it allocates for more.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -31,9 +33,19 @@ use crate::{EncodeError, Entry, Flags, HeaderView, IntKey};
 pub struct Patch<'a> {
     seq: Option<i32>,
     flags: Option<Flags>,
-    inline: [Edit<'a>; INLINE],
+    inline: [Option<Edit<'a>>; INLINE],
     len: usize,
     spilled: Vec<Edit<'a>>,
+    /// Whether all entries have to be looked at to find those that change.
+    searches: bool,
+    /// Whether they can be in any section.
+    searches_all: bool,
+    /// Bit n: some change is of a string key of n bytes, or of int key n; modulo 64. It spares most
+    /// entries the comparison.
+    string_lens: u64,
+    int_keys: u64,
+    /// Where the last entry starts that is changed by its place.
+    last_place: usize,
 }
 
 impl<'a> Patch<'a> {
@@ -45,70 +57,75 @@ impl<'a> Patch<'a> {
     }
 
     /// Sets SEQUENCE NUMBER.
-    #[must_use]
     #[inline]
-    pub fn seq(mut self, seq: i32) -> Self {
+    pub fn seq(&mut self, seq: i32) -> &mut Self {
         self.seq = Some(seq);
         self
     }
 
     /// Sets FLAGS.
-    #[must_use]
     #[inline]
-    pub fn flags(mut self, flags: Flags) -> Self {
+    pub fn flags(&mut self, flags: Flags) -> &mut Self {
         self.flags = Some(flags);
         self
     }
 
     /// Removes a string key with all its duplicates. Nothing happens if it is not there.
-    #[must_use]
     #[inline]
-    pub fn remove_string(self, key: &'a [u8]) -> Self {
-        self.push(Edit { action: Action::Remove, key: Key::Str(key), value: &[] })
+    pub fn remove_string(&mut self, key: &'a [u8]) -> &mut Self {
+        self.push(Action::Remove, Key::Str(key), &[])
     }
 
     /// Removes an int key with all its duplicates. Nothing happens if it is not there.
-    #[must_use]
     #[inline]
-    pub fn remove_int(self, key: IntKey) -> Self {
-        self.push(Edit { action: Action::Remove, key: Key::Int(key), value: &[] })
+    pub fn remove_int(&mut self, key: IntKey) -> &mut Self {
+        self.push(Action::Remove, Key::Int(key), &[])
     }
 
     /// Gives a string key this value: in the place of its first occurrence, the others are removed;
     /// at the end if it is not there. Later changes of the same key replace earlier ones.
-    #[must_use]
     #[inline]
-    pub fn set_string(self, key: &'a [u8], value: &'a [u8]) -> Self {
-        self.push(Edit { action: Action::Set, key: Key::Str(key), value })
+    pub fn set_string(&mut self, key: &'a [u8], value: &'a [u8]) -> &mut Self {
+        self.push(Action::Set, Key::Str(key), value)
     }
 
     /// Gives an int key this value, as [`set_string`](Self::set_string).
-    #[must_use]
     #[inline]
-    pub fn set_int(self, key: IntKey, value: &'a [u8]) -> Self {
-        self.push(Edit { action: Action::Set, key: Key::Int(key), value })
+    pub fn set_int(&mut self, key: IntKey, value: &'a [u8]) -> &mut Self {
+        self.push(Action::Set, Key::Int(key), value)
     }
 
     /// Adds a string pair at the end without looking whether the key is there: cheaper than
     /// [`set_string`](Self::set_string), and the last duplicate wins.
-    #[must_use]
     #[inline]
-    pub fn append_string(self, key: &'a [u8], value: &'a [u8]) -> Self {
-        self.push(Edit { action: Action::Append, key: Key::Str(key), value })
+    pub fn append_string(&mut self, key: &'a [u8], value: &'a [u8]) -> &mut Self {
+        self.push(Action::Append, Key::Str(key), value)
     }
 
     /// Adds an int pair at the end, as [`append_string`](Self::append_string).
-    #[must_use]
     #[inline]
-    pub fn append_int(self, key: IntKey, value: &'a [u8]) -> Self {
-        self.push(Edit { action: Action::Append, key: Key::Int(key), value })
+    pub fn append_int(&mut self, key: IntKey, value: &'a [u8]) -> &mut Self {
+        self.push(Action::Append, Key::Int(key), value)
     }
 
     /// Removes the ACL token. Nothing happens if it is not there.
-    #[must_use]
     #[inline]
-    pub fn remove_acl_token(self) -> Self {
-        self.push(Edit { action: Action::Remove, key: Key::Acl, value: &[] })
+    pub fn remove_acl_token(&mut self) -> &mut Self {
+        self.push(Action::Remove, Key::Acl, &[])
+    }
+
+    /// Gives this entry of the view another value. It is the cheapest change, as nothing has to be
+    /// searched, if entries are given in their order: hand over what
+    /// [`HeaderView::parse_with`](HeaderView::parse_with) came across.
+    #[inline]
+    pub fn replace(&mut self, entry: &Entry<'a>, value: &'a [u8]) -> &mut Self {
+        self.push(Action::Set, Key::At(Place::of(entry)), value)
+    }
+
+    /// Removes this entry of the view, as [`replace`](Self::replace).
+    #[inline]
+    pub fn remove(&mut self, entry: &Entry<'a>) -> &mut Self {
+        self.push(Action::Remove, Key::At(Place::of(entry)), &[])
     }
 
     /// Whether the patch changes nothing.
@@ -147,96 +164,127 @@ impl<'a> Patch<'a> {
     /// Copies everything up to the padding, with the changes; the fixed bytes are the old ones. After
     /// an error a part of it is in `dst`.
     pub(crate) fn copy_info(&self, view: &HeaderView<'_>, dst: &mut BytesMut) -> Result<(), EncodeError> {
-        let info_end = view.layout().info_end;
-        dst.reserve(info_end.saturating_add(self.max_growth()));
-        let mut copy = Copier { src: view.bytes(), copied: 0, dst };
+        let spans = view.layout().spans;
+        let info_end = spans.all.end;
+        dst.reserve(info_end.saturating_add(self.check_edits()?));
+        let mut copier = Copier::new(view.bytes(), dst);
         let mut found = Found::default();
-        if self.edits().any(|edit| edit.action != Action::Append) {
-            self.copy_entries(view, &mut copy, &mut found)?;
+        if self.searches {
+            view.walk(self.searched(&spans), |entry| {
+                if self.may_change(&entry) {
+                    self.change(&entry, &mut copier, &mut found);
+                }
+            });
+        } else {
+            for edit in self.edits() {
+                if let Key::At(place) = edit.key {
+                    copier.apply(edit.action == Action::Set, place, edit.value);
+                }
+            }
         }
-        copy.up_to(info_end);
+        copier.up_to(info_end);
+        self.append(&found, dst)
+    }
+
+    /// Which part of the header has all entries that can change.
+    fn searched(&self, spans: &Spans) -> Span {
+        match (self.string_lens, self.int_keys) {
+            _ if self.searches_all => spans.all,
+            (_, 0) => spans.strings,
+            (0, _) => spans.ints,
+            _ => spans.strings.and(spans.ints),
+        }
+    }
+
+    /// Writes the entries that are new.
+    fn append(&self, found: &Found, dst: &mut BytesMut) -> Result<(), EncodeError> {
         let mut tail = Tail::default();
         for (index, edit) in self.edits().enumerate() {
-            match edit.action {
-                Action::Remove => continue,
-                Action::Set if found.contains(index) => continue,
-                Action::Set | Action::Append => match edit.key {
-                    Key::Str(key) => tail.string(copy.dst, key, edit.value)?,
-                    Key::Int(key) => tail.int(copy.dst, key, edit.value)?,
-                    Key::Acl => {}
-                },
+            match (edit.action, edit.key) {
+                (Action::Set, _) if found.contains(index) => {}
+                (Action::Set | Action::Append, Key::Str(key)) => tail.string(dst, key, edit.value)?,
+                (Action::Set | Action::Append, Key::Int(key)) => tail.int(dst, key, edit.value)?,
+                _ => {}
             }
         }
+        tail.close(dst);
         Ok(())
     }
 
-    fn copy_entries(
-        &self,
-        view: &HeaderView<'_>,
-        copy: &mut Copier<'_, '_>,
-        found: &mut Found,
-    ) -> Result<(), EncodeError> {
-        let mut walker = view.walker();
-        // The view has been checked, so that the walker cannot fail.
-        while let Ok(Some(SectionHead { id, offset, count })) = walker.section() {
-            let section_at = copy.position(offset);
-            let mut kept = count;
-            for _ in 0..count {
-                let entry_start = walker.offset();
-                let Ok(Some(entry)) = walker.entry(id) else { break };
-                let Some((index, edit)) = self.find(&entry) else { continue };
-                if edit.action == Action::Set && found.insert(index) {
-                    let value_len = string_len("INFO value", edit.value)?;
-                    copy.up_to(entry.value_range().start.saturating_sub(VALUE_LEN_LEN));
-                    copy.dst.put_slice(&value_len);
-                    copy.dst.put_slice(edit.value);
-                } else {
-                    copy.up_to(entry_start);
-                    kept = kept.saturating_sub(1);
-                }
-                copy.skip_to(entry.value_range().end);
-            }
-            match kept {
-                _ if kept == count => {}
-                0 => copy.dst.truncate(section_at),
-                _ => put_count(copy.dst, section_at.saturating_add(INFO_ID_LEN), kept),
-            }
-        }
-        Ok(())
-    }
-
-    /// The change of this entry, and its index; there is at most one.
     #[inline]
-    fn find(&self, entry: &Entry<'_>) -> Option<(usize, &Edit<'a>)> {
-        self.edits().enumerate().find(|(_, edit)| edit.action != Action::Append && edit.key.is_of(entry))
+    fn may_change(&self, entry: &Entry<'_>) -> bool {
+        match entry {
+            Entry::Str { key, .. } => self.string_lens & bit_of(key.len()) != 0,
+            Entry::Int { key, .. } => self.int_keys & bit_of(key.0.into()) != 0,
+            Entry::Acl { .. } => true,
+        }
     }
 
-    /// The most bytes a header can be longer with the changes than without.
-    fn max_growth(&self) -> usize {
-        self.edits().fold(MAX_PADDING, |sum, edit| {
-            sum.saturating_add(edit.key.len()).saturating_add(edit.value.len()).saturating_add(MAX_ENTRY_OVERHEAD)
-        })
+    #[inline(never)]
+    fn change(&self, entry: &Entry<'_>, copier: &mut Copier<'_, '_>, found: &mut Found) {
+        let mut edits = self.edits().enumerate();
+        let edit = edits.find(|(_, edit)| edit.action != Action::Append && edit.key.is_of(entry));
+        if let Some((index, edit)) = edit {
+            copier.apply(edit.action == Action::Set && found.insert(index), Place::of(entry), edit.value);
+        }
+    }
+
+    /// The most bytes by which the header can grow, if every change can be written.
+    fn check_edits(&self) -> Result<usize, EncodeError> {
+        let mut growth = MAX_PADDING;
+        for edit in self.edits() {
+            let key_len = if let Key::Str(key) = edit.key { key.len() } else { 0 };
+            string_len("INFO value", edit.value)?;
+            growth = growth.saturating_add(key_len).saturating_add(edit.value.len()).saturating_add(MAX_ENTRY_OVERHEAD);
+        }
+        Ok(growth)
     }
 
     #[inline]
     fn edits(&self) -> impl Iterator<Item = &Edit<'a>> {
-        self.inline.get(..self.len).unwrap_or(&self.inline).iter().chain(&self.spilled)
+        self.inline.iter().map_while(Option::as_ref).chain(&self.spilled)
     }
 
     #[inline]
-    fn push(mut self, edit: Edit<'a>) -> Self {
-        let replaces =
-            |old: &&mut Edit<'a>| edit.action != Action::Append && old.action != Action::Append && old.key == edit.key;
-        let in_use = self.inline.get_mut(..self.len).unwrap_or_default().iter_mut();
-        if let Some(old) = in_use.chain(&mut self.spilled).find(replaces) {
-            *old = edit;
-        } else if let Some(free) = self.inline.get_mut(self.len) {
-            *free = edit;
-            self.len = self.len.saturating_add(1);
-        } else {
-            self.spilled.push(edit);
+    fn push(&mut self, action: Action, key: Key<'a>, value: &'a [u8]) -> &mut Self {
+        let edit = Edit { action, key, value };
+        if action != Action::Append {
+            match key {
+                Key::Str(key) => self.string_lens |= bit_of(key.len()),
+                Key::Int(key) => self.int_keys |= bit_of(key.0.into()),
+                Key::Acl => self.searches_all = true,
+                Key::At(_) => {
+                    (self.string_lens, self.int_keys, self.searches_all) = (u64::MAX, u64::MAX, true);
+                }
+            }
+            self.searches |= !matches!(key, Key::At(place) if place.start >= self.last_place);
+            if let Key::At(place) = key {
+                self.last_place = place.start;
+            }
+            if self.replace_earlier(edit) {
+                return self;
+            }
+        }
+        match self.inline.get_mut(self.len) {
+            Some(slot) => {
+                *slot = Some(edit);
+                self.len = self.len.saturating_add(1);
+            }
+            None => self.spilled.push(edit),
         }
         self
+    }
+
+    /// Whether there was a change of the same key, which is void now.
+    fn replace_earlier(&mut self, edit: Edit<'a>) -> bool {
+        let in_use = self.inline.iter_mut().map_while(Option::as_mut).chain(&mut self.spilled);
+        for earlier in in_use {
+            if earlier.action != Action::Append && earlier.key == edit.key {
+                *earlier = edit;
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -245,12 +293,6 @@ struct Edit<'a> {
     action: Action,
     key: Key<'a>,
     value: &'a [u8],
-}
-
-impl Default for Edit<'_> {
-    fn default() -> Self {
-        Self { action: Action::Append, key: Key::Int(IntKey(0)), value: &[] }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,6 +307,7 @@ enum Key<'a> {
     Str(&'a [u8]),
     Int(IntKey),
     Acl,
+    At(Place),
 }
 
 impl Key<'_> {
@@ -274,42 +317,95 @@ impl Key<'_> {
             (Self::Str(ours), Entry::Str { key, .. }) => ours == key,
             (Self::Int(ours), Entry::Int { key, .. }) => ours == key,
             (Self::Acl, Entry::Acl { .. }) => true,
+            (Self::At(place), _) => place.start == entry.start(),
             _ => false,
         }
     }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Str(key) => key.len(),
-            Self::Int(_) | Self::Acl => 0,
-        }
-    }
 }
 
-/// Copies a header in runs as long as possible.
+#[inline]
+fn bit_of(number: usize) -> u64 {
+    u32::try_from(number % 64).ok().and_then(|bit| 1_u64.checked_shl(bit)).unwrap_or(u64::MAX)
+}
+
+/// Copies a header in runs as long as possible, around the entries that change.
 struct Copier<'s, 'd> {
     src: &'s [u8],
-    /// All before it is copied, or skipped.
+    /// All before it is copied, or left out.
     copied: usize,
     dst: &'d mut BytesMut,
+    /// The section of the entry that changed last: where it starts in `src` and in `dst`, and how
+    /// many entries are left in it.
+    section: usize,
+    section_at: usize,
+    kept: u16,
 }
 
-impl Copier<'_, '_> {
+impl<'s, 'd> Copier<'s, 'd> {
+    #[inline]
+    fn new(src: &'s [u8], dst: &'d mut BytesMut) -> Self {
+        Self { src, copied: 0, dst, section: 0, section_at: 0, kept: 0 }
+    }
+
+    /// Copies up to this entry, which is behind what is copied, and gives it a value or leaves it
+    /// out.
+    fn apply(&mut self, keep: bool, place: Place, value: &[u8]) {
+        if place.section != self.section {
+            self.enter(place.section);
+        }
+        if keep {
+            self.up_to(place.value.saturating_sub(VALUE_LEN_LEN));
+            let len = u16::try_from(value.len()).unwrap_or_default(); // `check_edits` saw to it
+            self.dst.extend_from_slice(&len.to_be_bytes());
+            self.dst.extend_from_slice(value);
+        } else {
+            self.up_to(place.start);
+            self.leave_out(place);
+        }
+        self.copied = place.end;
+    }
+
+    /// Takes one off the section's count, and the section away when it was the last. The ACL token
+    /// has no count and starts with its section.
+    fn leave_out(&mut self, place: Place) {
+        if place.start == place.section {
+            return;
+        }
+        self.kept = self.kept.saturating_sub(1);
+        match self.kept {
+            0 => self.dst.truncate(self.section_at),
+            kept => put_count(self.dst, self.section_at.saturating_add(INFO_ID_LEN), kept),
+        }
+    }
+
+    fn enter(&mut self, section: usize) {
+        self.section = section;
+        self.section_at = self.dst.len().saturating_add(section.saturating_sub(self.copied));
+        let count = self.src.get(section.saturating_add(INFO_ID_LEN)..).and_then(|rest| rest.first_chunk());
+        self.kept = count.map_or(0, |count| u16::from_be_bytes(*count));
+    }
+
     #[inline]
     fn up_to(&mut self, offset: usize) {
-        self.dst.put_slice(self.src.get(self.copied..offset).unwrap_or_default());
+        self.dst.extend_from_slice(self.src.get(self.copied..offset).unwrap_or_default());
         self.copied = offset;
     }
+}
 
-    #[inline]
-    fn skip_to(&mut self, offset: usize) {
-        self.copied = offset;
-    }
+/// Where an entry is in the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    section: usize,
+    start: usize,
+    value: usize,
+    end: usize,
+}
 
-    /// Where a byte that is yet to be copied will come to stand.
+impl Place {
     #[inline]
-    fn position(&self, offset: usize) -> usize {
-        self.dst.len().saturating_add(offset.saturating_sub(self.copied))
+    fn of(entry: &Entry<'_>) -> Self {
+        let Range { start: value, end } = entry.value_range();
+        Self { section: entry.section(), start: entry.start(), value, end }
     }
 }
 
@@ -349,9 +445,9 @@ impl Found {
 }
 
 /// Changes kept in the patch itself: what a proxy does to one message is fewer.
-const INLINE: usize = 6;
-const INFO_ID_LEN: usize = 1;
+const INLINE: usize = 4;
 const VALUE_LEN_LEN: usize = 2;
 /// INFO ID, count, and the lengths of key and value.
 const MAX_ENTRY_OVERHEAD: usize = 7;
-const MAX_PADDING: usize = 3;
+/// A word, of which the header's padding is a part.
+const MAX_PADDING: usize = 4;

@@ -1,8 +1,8 @@
 use std::fmt;
 
-use crate::info::{Entry, Section, SectionHead, Walker};
+use crate::grammar::{Input, number, octets};
+use crate::info::{Entry, Section, SectionHead, Span, Spans, Walker};
 use crate::limits::{HEAD_LEN, PROTOCOL_ID_OFFSET};
-use crate::reader::Reader;
 use crate::{DecodeError, Flags, Head, InfoId, IntKey, ProtocolId};
 
 /// A whole header, borrowed from the bytes it came in.
@@ -26,10 +26,7 @@ pub struct HeaderView<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) head: Head,
-    /// Where INFO starts, counted from the frame's first byte.
-    pub(crate) info_start: usize,
-    /// Where its last section ends and the padding begins.
-    pub(crate) info_end: usize,
+    pub(crate) spans: Spans,
 }
 
 impl<'a> HeaderView<'a> {
@@ -62,8 +59,8 @@ impl<'a> HeaderView<'a> {
         let Some(bytes) = header.get(..head.payload_offset()) else {
             return Err(truncated("header", head.payload_offset()));
         };
-        let mut reader = Reader::new(bytes.get(PROTOCOL_ID_OFFSET..).unwrap_or_default(), PROTOCOL_ID_OFFSET);
-        let [protocol_id, transforms] = reader.array("PROTOCOL ID")?;
+        let mut input = Input::new(bytes.get(PROTOCOL_ID_OFFSET..).unwrap_or_default(), PROTOCOL_ID_OFFSET);
+        let [protocol_id, transforms] = input.take(number("PROTOCOL ID"))?.to_be_bytes();
         if !ProtocolId(protocol_id).is_accepted() {
             return Err(DecodeError::UnknownId {
                 field: "PROTOCOL ID",
@@ -71,10 +68,9 @@ impl<'a> HeaderView<'a> {
                 actual: protocol_id,
             });
         }
-        reader.slice("transform ids", usize::from(transforms))?;
-        let info_start = reader.offset();
-        let info_end = Walker::from_reader(reader).visit_all(visit)?;
-        Ok(Self { bytes, layout: Layout { head, info_start, info_end } })
+        input.take(octets("transform ids", usize::from(transforms)))?;
+        let spans = Walker::new(input).visit_all(visit)?;
+        Ok(Self { bytes, layout: Layout { head, spans } })
     }
 
     /// A view of bytes that have been checked.
@@ -120,7 +116,7 @@ impl<'a> HeaderView<'a> {
     #[must_use]
     #[inline]
     pub fn transforms(&self) -> &'a [u8] {
-        self.bytes.get(TRANSFORMS_OFFSET..self.layout.info_start).unwrap_or_default()
+        self.bytes.get(TRANSFORMS_OFFSET..self.layout.spans.all.start).unwrap_or_default()
     }
 
     /// The bytes of the header as they came, from LENGTH up to the payload.
@@ -134,7 +130,7 @@ impl<'a> HeaderView<'a> {
     #[must_use]
     #[inline]
     pub fn entries(&self) -> Entries<'a> {
-        Entries { walker: self.walker(), id: InfoId::PADDING, left: 0 }
+        Entries { walker: self.walker(self.layout.spans.all), id: InfoId::PADDING, section: 0, left: 0 }
     }
 
     /// All pairs of the 0x01 sections, in order.
@@ -155,36 +151,54 @@ impl<'a> HeaderView<'a> {
     #[must_use]
     #[inline]
     pub fn sections(&self) -> Sections<'a> {
-        Sections { bytes: self.bytes, walker: self.walker() }
+        Sections { bytes: self.bytes, walker: self.walker(self.layout.spans.all) }
     }
 
     /// The value of a string key; of duplicates the last.
     #[must_use]
     pub fn string(&self, key: &[u8]) -> Option<&'a [u8]> {
-        self.strings().filter(|(k, _)| *k == key).last().map(|(_, value)| value)
+        self.last(self.layout.spans.strings, |entry| matches!(entry, Entry::Str { key: k, .. } if *k == key))
     }
 
     /// The value of an int key; of duplicates the last.
     #[must_use]
     pub fn int(&self, key: IntKey) -> Option<&'a [u8]> {
-        self.ints().filter(|(k, _)| *k == key).last().map(|(_, value)| value)
+        self.last(self.layout.spans.ints, |entry| matches!(entry, Entry::Int { key: k, .. } if *k == key))
     }
 
     /// The ACL token of section 0x11; of several the last.
     #[must_use]
     pub fn acl_token(&self) -> Option<&'a [u8]> {
-        let tokens = self.entries().filter_map(|entry| match entry {
-            Entry::Acl { value, .. } => Some(value),
-            _ => None,
-        });
-        tokens.last()
+        self.last(self.layout.spans.all, |entry| matches!(entry, Entry::Acl { .. }))
     }
 
-    /// The sections without the padding behind them.
+    /// Calls `visit` with all entries, in order: cheaper than [`entries`](Self::entries).
     #[inline]
-    pub(crate) fn walker(&self) -> Walker<'a> {
-        let Layout { info_start, info_end, .. } = self.layout;
-        Walker::new(self.bytes.get(info_start..info_end).unwrap_or_default(), info_start)
+    pub fn for_each(&self, visit: impl FnMut(Entry<'a>)) {
+        self.walk(self.layout.spans.all, visit);
+    }
+
+    /// Calls `visit` with the entries of a part of the header.
+    #[inline]
+    pub(crate) fn walk(&self, span: Span, visit: impl FnMut(Entry<'a>)) {
+        // The bytes have been checked, so that an error cannot come up here.
+        let _checked = self.walker(span).visit_all(visit);
+    }
+
+    #[inline]
+    fn walker(&self, span: Span) -> Walker<'a> {
+        Walker::new(Input::new(self.bytes.get(span.start..span.end).unwrap_or_default(), span.start))
+    }
+
+    #[inline]
+    fn last(&self, span: Span, matches: impl Fn(&Entry<'a>) -> bool) -> Option<&'a [u8]> {
+        let mut found = None;
+        self.walk(span, |entry| {
+            if matches(&entry) {
+                found = Some(entry.value());
+            }
+        });
+        found
     }
 }
 
@@ -204,6 +218,8 @@ impl fmt::Debug for HeaderView<'_> {
 pub struct Entries<'a> {
     walker: Walker<'a>,
     id: InfoId,
+    /// Where the section starts whose entries are being read.
+    section: usize,
     left: u16,
 }
 
@@ -214,11 +230,11 @@ impl<'a> Iterator for Entries<'a> {
     fn next(&mut self) -> Option<Entry<'a>> {
         // The bytes have been checked, so that an error cannot come up here.
         while self.left == 0 {
-            let SectionHead { id, count, .. } = self.walker.section().ok()??;
-            (self.id, self.left) = (id, count);
+            let SectionHead { id, offset, count } = self.walker.section().ok()??;
+            (self.id, self.section, self.left) = (id, offset, count);
         }
         self.left = self.left.saturating_sub(1);
-        self.walker.entry(self.id).ok()?
+        self.walker.entry(self.id, self.section).ok()?
     }
 }
 
@@ -271,7 +287,7 @@ impl<'a> Iterator for Sections<'a> {
     fn next(&mut self) -> Option<Section<'a>> {
         let SectionHead { id, offset, count } = self.walker.section().ok()??;
         for _ in 0..count {
-            self.walker.entry(id).ok()?;
+            self.walker.entry(id, offset).ok()?;
         }
         let bytes = self.bytes.get(offset..self.walker.offset())?;
         Some(Section { id, count, offset, bytes })

@@ -1,4 +1,4 @@
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
 use crate::limits::{HEAD_LEN, MAX_HEADER_LEN, MAX_STRING_LEN, PROTOCOL_ID_OFFSET, WORD_LEN};
 use crate::{EncodeError, Flags, Head, InfoId, IntKey, ProtocolId};
@@ -37,7 +37,7 @@ impl<'b> HeaderWriter<'b> {
     #[inline]
     pub fn new(dst: &'b mut BytesMut, flags: Flags, seq: i32) -> Self {
         let start = dst.len();
-        dst.put_slice(&[0; EMPTY_LEN]);
+        dst.extend_from_slice(&[0; EMPTY_LEN]);
         Self { dst, start, flags, seq, tail: Tail::default(), finished: false }
     }
 
@@ -85,6 +85,7 @@ impl<'b> HeaderWriter<'b> {
     /// before [`new`](Self::new).
     #[inline]
     pub fn finish(mut self, payload_len: usize) -> Result<(), EncodeError> {
+        self.tail.close(self.dst);
         finish(self.dst, self.start, self.flags, self.seq, payload_len)?;
         self.finished = true;
         Ok(())
@@ -116,50 +117,57 @@ impl Default for Tail {
     }
 }
 
+/// Writes that leave the count of the last section to [`close`](Tail::close).
 impl Tail {
     #[inline]
     pub(crate) fn string(&mut self, dst: &mut BytesMut, key: &[u8], value: &[u8]) -> Result<(), EncodeError> {
         let key_len = string_len("INFO key", key)?;
         let value_len = string_len("INFO value", value)?;
         self.entry(dst, InfoId::STRINGS);
-        dst.put_slice(&key_len);
-        dst.put_slice(key);
-        dst.put_slice(&value_len);
-        dst.put_slice(value);
+        dst.extend_from_slice(&key_len);
+        dst.extend_from_slice(key);
+        dst.extend_from_slice(&value_len);
+        dst.extend_from_slice(value);
         Ok(())
     }
 
     #[inline]
     pub(crate) fn int(&mut self, dst: &mut BytesMut, key: IntKey, value: &[u8]) -> Result<(), EncodeError> {
-        let value_len = string_len("INFO value", value)?;
+        let [k0, k1] = key.0.to_be_bytes();
+        let [l0, l1] = string_len("INFO value", value)?;
         self.entry(dst, InfoId::INTS);
-        dst.put_slice(&key.0.to_be_bytes());
-        dst.put_slice(&value_len);
-        dst.put_slice(value);
+        dst.extend_from_slice(&[k0, k1, l0, l1]);
+        dst.extend_from_slice(value);
         Ok(())
     }
 
     pub(crate) fn acl_token(&mut self, dst: &mut BytesMut, token: &[u8]) -> Result<(), EncodeError> {
         let len = string_len("ACL token", token)?;
+        self.close(dst);
         *self = Self::default();
-        dst.put_slice(&[InfoId::ACL_TOKEN.0]);
-        dst.put_slice(&len);
-        dst.put_slice(token);
+        dst.extend_from_slice(&[InfoId::ACL_TOKEN.0]);
+        dst.extend_from_slice(&len);
+        dst.extend_from_slice(token);
         Ok(())
+    }
+
+    /// Writes down how many entries the section has.
+    #[inline]
+    pub(crate) fn close(&self, dst: &mut BytesMut) {
+        if self.id != InfoId::PADDING {
+            put_count(dst, self.count_at, self.count);
+        }
     }
 
     /// Counts one more entry of this kind, in a new section if the last one is another.
     #[inline]
     fn entry(&mut self, dst: &mut BytesMut, id: InfoId) {
         match self.count.checked_add(1) {
-            Some(count) if self.id == id => {
-                self.count = count;
-                put_count(dst, self.count_at, count);
-            }
+            Some(count) if self.id == id => self.count = count,
             _ => {
-                dst.put_slice(&[id.0]);
-                *self = Self { id, count: 1, count_at: dst.len() };
-                dst.put_slice(&1_u16.to_be_bytes());
+                self.close(dst);
+                *self = Self { id, count: 1, count_at: dst.len().saturating_add(INFO_ID_LEN) };
+                dst.extend_from_slice(&[id.0, 0, 0]);
             }
         }
     }
@@ -184,8 +192,9 @@ pub(crate) fn finish(
     payload_len: usize,
 ) -> Result<(), EncodeError> {
     let unpadded = dst.len().saturating_sub(start).saturating_sub(HEAD_LEN);
-    let padding = unpadded.wrapping_neg() % WORD_LEN;
-    dst.put_slice([0; WORD_LEN].get(..padding).unwrap_or_default());
+    // A whole word and a cut: that is two stores, where padding of just the length is a call.
+    dst.extend_from_slice(&[0; WORD_LEN]);
+    dst.truncate(start.saturating_add(HEAD_LEN).saturating_add(unpadded.next_multiple_of(WORD_LEN)));
     let Ok(header_words) = u16::try_from(unpadded.div_ceil(WORD_LEN)) else {
         return Err(EncodeError::HeaderTooLong { expected: MAX_HEADER_LEN, actual: unpadded });
     };
@@ -205,4 +214,6 @@ pub(crate) fn string_len(field: &'static str, bytes: &[u8]) -> Result<[u8; 2], E
 }
 
 /// The fixed bytes, PROTOCOL ID and the number of transforms.
-const EMPTY_LEN: usize = HEAD_LEN + 2;
+pub(crate) const EMPTY_LEN: usize = HEAD_LEN + 2;
+/// Where a section's count stands in it.
+pub(crate) const INFO_ID_LEN: usize = 1;
