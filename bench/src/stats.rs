@@ -25,6 +25,7 @@ pub struct Latency {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     histogram: Histogram<u64>,
+    frozen: bool,
 }
 
 impl Recorder {
@@ -35,11 +36,18 @@ impl Recorder {
         let histogram = Histogram::new_with_bounds(1, MINUTE_NS, DIGITS)
             .or_else(|_| Histogram::new(DIGITS))
             .unwrap_or_else(|error| unreachable!("constant bounds: {error}"));
-        Self { histogram }
+        Self { histogram, frozen: false }
     }
 
     pub(crate) fn record(&mut self, nanoseconds: u64) {
-        self.histogram.saturating_record(nanoseconds);
+        if !self.frozen {
+            self.histogram.saturating_record(nanoseconds);
+        }
+    }
+
+    /// Takes no more.
+    pub(crate) fn freeze(&mut self) {
+        self.frozen = true;
     }
 
     pub(crate) fn count(&self) -> u64 {

@@ -104,7 +104,6 @@ impl Candidate {
         match self {
             Self::EnvoyPassthrough | Self::EnvoyFull => !transport.has_header(),
             Self::MuxRelay => transport != Transport::Buffered,
-            Self::KitexProxy => transport != Transport::Buffered,
             _ => true,
         }
     }
@@ -118,7 +117,7 @@ impl Candidate {
         transport: Transport,
     ) -> io::Result<Command> {
         let local = |port: u16| format!("127.0.0.1:{port}");
-        let dir = run_dir(tools);
+        let dir = std::path::absolute(run_dir(tools))?;
         let relay = |subcommand: &str| {
             Command::new(&tools.bench).args([subcommand, "--listen", &local(listen), "--upstream", &local(upstream)])
         };
@@ -154,8 +153,7 @@ impl Candidate {
                 Command::new("nginx").arg("-p").arg(&dir).arg("-c").arg(&config)
             }
             Self::KitexProxy => Command::new(&tools.kitex_proxy)
-                .args(["-listen", &local(listen), "-upstream", &local(upstream)])
-                .args(["-transport", if transport.has_header() { "ttheader" } else { "framed" }])
+                .args(["-listen", &local(listen), "-backend", &local(upstream), "-transport", kitex_name(transport)])
                 .env("GOMAXPROCS", "1"),
         })
     }
@@ -176,6 +174,16 @@ impl fmt::Display for Candidate {
             Self::Nginx => "nginx",
             Self::KitexProxy => "kitex-proxy",
         })
+    }
+}
+
+/// What the Kitex proxy calls a transport.
+fn kitex_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Buffered => "buffered",
+        Transport::Framed => "framed",
+        Transport::Ttheader | Transport::TtheaderTimeout => "ttheader",
+        Transport::TtheaderFramed => "ttheader-framed",
     }
 }
 

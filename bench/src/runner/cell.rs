@@ -57,6 +57,19 @@ impl fmt::Display for Cell {
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
+/// Everybody but the multiplexing relay, which is for small messages.
+const ALL_LARGE: &[Candidate] = &[
+    Candidate::Direct,
+    Candidate::Relay64,
+    Candidate::Relay256,
+    Candidate::OursPool,
+    Candidate::OursMux,
+    Candidate::EnvoyPassthrough,
+    Candidate::EnvoyFull,
+    Candidate::Haproxy,
+    Candidate::Nginx,
+    Candidate::KitexProxy,
+];
 /// Who is asked how cost grows with connections.
 const MANY: &[Candidate] =
     &[Candidate::Relay64, Candidate::MuxRelay, Candidate::OursPool, Candidate::OursMux, Candidate::KitexProxy];
@@ -83,14 +96,14 @@ pub const CELLS: &[Cell] = &[
     closed("framed-64B", Transport::Framed, Shape::String, 64, 64, ALL),
     closed("framed-1KiB", Transport::Framed, Shape::String, KIB, 64, ALL),
     closed("framed-16KiB", Transport::Framed, Shape::String, 16 * KIB, 64, ALL),
-    closed("framed-1MiB", Transport::Framed, Shape::String, MIB, 8, ALL),
+    closed("framed-1MiB", Transport::Framed, Shape::String, MIB, 8, ALL_LARGE),
     closed("framed-8MiB", Transport::Framed, Shape::String, 8 * MIB, 8, LARGE),
     closed("framed-64B-256c", Transport::Framed, Shape::String, 64, 256, MANY),
     closed("framed-1KiB-256c", Transport::Framed, Shape::String, KIB, 256, MANY),
     closed("ttheader-64B", Transport::Ttheader, Shape::String, 64, 64, ALL),
     closed("ttheader-1KiB", Transport::Ttheader, Shape::String, KIB, 64, ALL),
     closed("ttheader-16KiB", Transport::Ttheader, Shape::String, 16 * KIB, 64, ALL),
-    closed("ttheader-1MiB", Transport::Ttheader, Shape::String, MIB, 8, ALL),
+    closed("ttheader-1MiB", Transport::Ttheader, Shape::String, MIB, 8, ALL_LARGE),
     closed("ttheader-64B-256c", Transport::Ttheader, Shape::String, 64, 256, MANY),
     closed("ttheader-1KiB-256c", Transport::Ttheader, Shape::String, KIB, 256, MANY),
     closed("ttheader-timeout-1KiB", Transport::TtheaderTimeout, Shape::String, KIB, 64, DEADLINE),

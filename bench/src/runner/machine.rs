@@ -44,19 +44,28 @@ pub(super) fn describe(tools: &Tools) -> Machine {
         ("envoy", &tools.envoy, "--version"),
         ("haproxy", haproxy, "-v"),
         ("nginx", nginx, "-v"),
-        ("kitex-proxy", &tools.kitex_proxy, "-version"),
     ];
+    let mut versions: Vec<(String, String)> = versions
+        .iter()
+        .filter_map(|(name, program, args)| Some(((*name).to_owned(), version(program, args)?)))
+        .collect();
+    versions.extend(kitex_version(&tools.kitex_proxy).map(|version| ("kitex".to_owned(), version)));
     Machine {
         cpu: model.unwrap_or_default(),
         cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
         memory_mib: memory_kib.unwrap_or(0) / 1024,
         kernel: kernel("kernel/osrelease"),
         congestion_control: kernel("net/ipv4/tcp_congestion_control"),
-        versions: versions
-            .iter()
-            .filter_map(|(name, program, args)| Some(((*name).to_owned(), version(program, args)?)))
-            .collect(),
+        versions,
     }
+}
+
+/// The version of Kitex that a Go program was built with.
+fn kitex_version(program: &Path) -> Option<String> {
+    let output = Command::new("go").args(["version", "-m"]).arg(program).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.lines().find(|line| line.contains("cloudwego/kitex\t"))?.split_ascii_whitespace();
+    words.find(|word| word.starts_with('v')).map(str::to_owned)
 }
 
 /// The first line with a number in it that a program says about itself.

@@ -84,6 +84,8 @@ impl Plan {
                         }
                     }
                 }
+                // Asked for particular cells, nobody wants this one along unasked.
+                Section::Idle if !self.wants("idle") => {}
                 Section::Idle => {
                     for candidate in self.chosen(&Candidate::ALL).filter(|candidate| candidate.is_proxy()) {
                         let row = idle::measure(&self.tools, candidate);
@@ -123,10 +125,11 @@ impl Plan {
     }
 
     fn cells_of(&self, section: Section) -> impl Iterator<Item = &'static Cell> {
-        CELLS.iter().filter(move |cell| {
-            cell.section == section
-                && (self.cells.is_empty() || self.cells.iter().any(|name| cell.name.contains(name.as_str())))
-        })
+        CELLS.iter().filter(move |cell| cell.section == section && self.wants(cell.name))
+    }
+
+    fn wants(&self, cell: &str) -> bool {
+        self.cells.is_empty() || self.cells.iter().any(|name| cell.contains(name.as_str()))
     }
 
     fn candidates_of(&self, cell: &Cell) -> impl Iterator<Item = Candidate> {
