@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::backend::request::{Found, find};
-use crate::poll::{Interest, Poller, Ready};
+use crate::poll::{Interest, Poller, Ready, listen};
 
 const LISTENER: usize = 0;
 const UPSTREAM: usize = 1;
@@ -22,13 +22,12 @@ pub struct MuxRelay {
 }
 
 impl MuxRelay {
-    /// Binds `listen` and connects to `upstream`.
+    /// Binds `address` and connects to `upstream`.
     ///
     /// # Errors
     /// When either fails.
-    pub fn bind(listen: SocketAddr, upstream: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(listen)?;
-        listener.set_nonblocking(true)?;
+    pub fn bind(address: SocketAddr, upstream: SocketAddr) -> io::Result<Self> {
+        let listener = listen(address)?;
         let upstream = TcpStream::connect(upstream)?;
         upstream.set_nodelay(true)?;
         upstream.set_nonblocking(true)?;

@@ -4,10 +4,21 @@
 //! driven. A task per connection pays a wake-up list, a waker and a poll per event; here an event is an index.
 
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
+
+/// A listener that holds a whole run's connections while they wait: the standard library's backlog of 128 is less than
+/// a proxy opens at once, and what does not fit is refused or sent again a second later.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    const BACKLOG: i32 = 4096;
+    let listener = TcpListener::bind(address)?;
+    rustix::net::listen(&listener, BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
 
 /// What a socket waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use connection::{Connection, Outcome};
 
-use crate::poll::{Interest, Poller, Ready};
+use crate::poll::{Interest, Poller, Ready, listen};
 
 const LISTENER: usize = 0;
 const READ_LEN: usize = 256 << 10;
@@ -29,9 +29,7 @@ impl Backend {
     /// # Errors
     /// When the address cannot be bound.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener })
+        Ok(Self { listener: listen(address)? })
     }
 
     /// Where it listens.

@@ -20,7 +20,7 @@ pub use report::{Errors, Report, Watched};
 use crate::cpu;
 use crate::poll::{Interest, Poller, Ready};
 use crate::stats::Recorder;
-use crate::wire::{Shape, Template, Transport, Violation};
+use crate::wire::{Shape, Template, Transport};
 
 /// Bytes taken from a socket at a time.
 const READ_LEN: usize = 256 << 10;
@@ -294,7 +294,9 @@ impl<'a> Generator<'a> {
                 }
                 Ok(None) => break,
                 Err(violation) => {
-                    self.violate(event.token, violation);
+                    let why = format!("{violation}: {}", printable(chunk));
+                    self.errors.count(violation);
+                    self.lose(event.token, &why);
                     return Ok(());
                 }
             }
@@ -308,11 +310,6 @@ impl<'a> Generator<'a> {
             self.fill(event.token)
         }
         Ok(())
-    }
-
-    fn violate(&mut self, token: usize, violation: Violation) {
-        self.errors.count(violation);
-        self.lose(token, &violation.to_string());
     }
 
     /// Gives a connection up, with the calls it had. It is not opened again: a run with errors is thrown away.
@@ -330,4 +327,10 @@ impl<'a> Generator<'a> {
     fn nanos(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+/// The letters of a reply, so that an exception's text can be read.
+fn printable(reply: &[u8]) -> String {
+    let letter = |&byte: &u8| if byte == b' ' || byte.is_ascii_graphic() { char::from(byte) } else { '.' };
+    reply.iter().take(200).map(letter).collect()
 }
