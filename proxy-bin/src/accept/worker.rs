@@ -44,7 +44,7 @@ pub(crate) trait Serve: 'static {
     /// Serves one connection to its end.
     fn serve(self: Rc<Self>, accepted: Accepted, drain: Rc<Drain>) -> impl Future<Output = ()>;
 
-    /// Called about once a second, for what is due now and then.
+    /// Called once a second, for what is due now and then.
     fn sweep(&self);
 }
 

@@ -1,6 +1,7 @@
 //! Towards callers: one driver a protocol, bytes ⇄ `rpc`.
 
 mod body;
+mod calls;
 mod pingpong;
 mod replies;
 

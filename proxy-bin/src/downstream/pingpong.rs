@@ -8,11 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-
 use crate::accept::drain::Drain;
 use crate::downstream::body::{Gate, RequestBody};
+use crate::downstream::calls::Calls;
 use crate::downstream::replies::{self, Finished, Replies};
 use crate::rpc::{Call, Downstream, Handle, Message, Protocol, Reply, Rest};
 use crate::telemetry::Counters;
@@ -43,7 +41,7 @@ pub(crate) async fn serve(
     drain: Rc<Drain>,
     counters: Arc<Counters>,
 ) {
-    let mut calls = FuturesUnordered::new();
+    let mut calls = Calls::new();
     let mut driver = Driver {
         decoder: Decoder::new(Side::Requests, settings.limits),
         replies: Replies::new(settings.strip_business_errors, Arc::clone(&counters)),
@@ -84,7 +82,7 @@ pub(crate) async fn serve(
 /// A reply that can't go back piece by piece is awaited whole.
 async fn gathered(mut message: Message, origin: &Origin) -> Result<Reply, crate::rpc::Fault> {
     if replies::needs_whole(&message, origin.reply_form()) {
-        message.collect().await?;
+        Box::pin(message.collect()).await?;
     }
     Ok(Reply::Message(message))
 }
@@ -181,14 +179,14 @@ impl Driver {
         }
     }
 
-    fn poll<F>(&mut self, cx: &mut Context<'_>, calls: &mut FuturesUnordered<F>) -> Poll<Event>
+    fn poll<F>(&mut self, cx: &mut Context<'_>, calls: &mut Calls<F>) -> Poll<Event>
     where
         F: Future<Output = Finished>,
     {
         let mut progress = false;
         // A caller that does not take its replies gets no new ones made.
         while self.outbox.len() < MAX_UNWRITTEN
-            && let Poll::Ready(Some(finished)) = calls.poll_next_unpin(cx)
+            && let Poll::Ready(finished) = calls.poll_next(cx)
         {
             self.replies.finished(finished);
             self.replies.encode(self.drain.has_begun(), &mut self.outbox);

@@ -1,5 +1,8 @@
 //! The deadline of a call: the caller's (TTHeader key 12), or the route's where that is shorter.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::rpc::{Call, Fault, FaultKind, Reply};
@@ -20,15 +23,26 @@ where
     // A caller's zero is what Kitex writes for less than a millisecond, which is over before it is read.
     let asked = call.message.facts().timeout_ms.filter(|&ms| ms > 0).map(Duration::from_millis);
     let (time, whose) = match (limit, asked) {
-        (None, None) => return next(call).await,
+        (None, None) => (Duration::MAX, ""),
         (Some(limit), Some(asked)) if asked < limit => (asked, "the caller's timeout (TTHeader key 12)"),
         (Some(limit), _) => (limit, "the route's `timeout`"),
         (None, Some(asked)) => (asked, "the caller's timeout (TTHeader key 12)"),
     };
     // A time beyond the clock's range is none.
-    let Some(deadline) = Instant::now().checked_add(time) else { return next(call).await };
-    call.deadline = Some(deadline);
-    tokio::time::timeout_at(deadline.into(), next(call))
-        .await
-        .unwrap_or_else(|_| Err(Fault::sent(FaultKind::Timeout, format!("timeout: no reply within {time:?}, {whose}"))))
+    call.deadline = Instant::now().checked_add(time);
+    let mut sleep = call.deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline.into())));
+    let mut next = pin!(next(call));
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = next.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        match sleep.as_mut().map(|sleep| sleep.as_mut().poll(cx)) {
+            Some(Poll::Ready(())) => {
+                let text = format!("timeout: no reply within {time:?}, {whose}");
+                Poll::Ready(Err(Fault::sent(FaultKind::Timeout, text)))
+            }
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }

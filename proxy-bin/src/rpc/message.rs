@@ -16,6 +16,12 @@ use crate::rpc::{Fault, FaultKind, Form, Outer};
 /// [`Rest`].
 #[derive(Debug)]
 pub struct Message {
+    // One small allocation, where every stage would copy some 200 bytes.
+    parts: Box<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
     frame: Bytes,
     shape: Shape,
     facts: HeaderFacts,
@@ -27,28 +33,28 @@ impl Message {
     /// A message over the bytes at hand. `frame` holds everything up to and including the envelope.
     #[must_use]
     pub fn new(frame: Bytes, shape: Shape, facts: HeaderFacts, rest: Option<Rest>) -> Self {
-        Self { frame, shape, facts, rest, seqid_rewrite: None }
+        Self { parts: Box::new(Parts { frame, shape, facts, rest, seqid_rewrite: None }) }
     }
 
     /// Lets the message leave with another sequence id: a shared connection numbers calls by itself.
     pub fn rewrite_seqid(&mut self, seqid: i32) {
-        self.seqid_rewrite = Some(seqid);
+        self.parts.seqid_rewrite = Some(seqid);
     }
 
     /// The sequence id that the message shall leave with, where it is another one.
     #[must_use]
     pub fn seqid_rewrite(&self) -> Option<i32> {
-        self.seqid_rewrite
+        self.parts.seqid_rewrite
     }
 
     /// Takes what has not arrived yet.
     pub fn take_rest(&mut self) -> Option<Rest> {
-        self.rest.take()
+        self.parts.rest.take()
     }
 
     /// Puts what has not arrived yet behind the bytes at hand.
     pub fn set_rest(&mut self, rest: Rest) {
-        self.rest = Some(rest);
+        self.parts.rest = Some(rest);
     }
 
     /// Waits until the message is whole, for what can't be done piece by piece. Its length has been checked against
@@ -58,8 +64,8 @@ impl Message {
     ///
     /// The sender closed or fell silent inside the message.
     pub async fn collect(&mut self) -> Result<(), Fault> {
-        let Some(mut rest) = self.rest.take() else { return Ok(()) };
-        let mut whole = BytesMut::from(&self.frame[..]);
+        let Some(mut rest) = self.parts.rest.take() else { return Ok(()) };
+        let mut whole = BytesMut::from(&self.parts.frame[..]);
         while !rest.is_empty() {
             // A length is a claim: room grows with what has come.
             whole.reserve(usize::try_from(rest.len()).unwrap_or(usize::MAX).min(COLLECT_STEP));
@@ -67,105 +73,106 @@ impl Message {
                 .await
                 .map_err(|error| Fault::unsent(FaultKind::DownstreamClosed, format!("message broke off: {error}")))?;
         }
-        self.frame = whole.freeze();
+        self.parts.frame = whole.freeze();
         Ok(())
     }
 
     /// The bytes at hand, from the frame's first.
     #[must_use]
     pub fn frame(&self) -> &Bytes {
-        &self.frame
+        &self.parts.frame
     }
 
     /// Where the parts lie.
     #[must_use]
     pub fn shape(&self) -> &Shape {
-        &self.shape
+        &self.parts.shape
     }
 
     /// What the header says, picked out in one pass.
     #[must_use]
     pub fn facts(&self) -> &HeaderFacts {
-        &self.facts
+        &self.parts.facts
     }
 
     /// Whether a part has not arrived yet.
     #[must_use]
     pub fn has_rest(&self) -> bool {
-        self.rest.is_some()
+        self.parts.rest.is_some()
     }
 
     /// The message itself, envelope first, without header and length.
     #[must_use]
     pub fn payload(&self) -> Bytes {
-        self.frame.slice(self.shape.message_at.min(self.frame.len())..)
+        self.parts.frame.slice(self.parts.shape.message_at.min(self.parts.frame.len())..)
     }
 
     /// The length of the message itself in bytes, what has not arrived included.
     #[must_use]
     pub fn payload_len(&self) -> u64 {
-        self.shape.frame_len.saturating_sub(u64::try_from(self.shape.message_at).unwrap_or(u64::MAX))
+        self.parts.shape.frame_len.saturating_sub(u64::try_from(self.parts.shape.message_at).unwrap_or(u64::MAX))
     }
 
     /// The method name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
-        let start = self.shape.message_at.saturating_add(8);
-        self.frame.get(start..start.saturating_add(self.shape.name_len)).unwrap_or_default()
+        let start = self.parts.shape.message_at.saturating_add(8);
+        self.parts.frame.get(start..start.saturating_add(self.parts.shape.name_len)).unwrap_or_default()
     }
 
     /// The bytes behind the envelope: the struct of a Thrift message, the body of a Kitex-Protobuf one.
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        self.frame.get(self.shape.body_at()..).unwrap_or_default()
+        self.parts.frame.get(self.parts.shape.body_at()..).unwrap_or_default()
     }
 
     /// The service that the header names (`isn`).
     #[must_use]
     pub fn service(&self) -> Option<&[u8]> {
-        self.header_bytes(self.facts.service)
+        self.header_bytes(self.parts.facts.service)
     }
 
     /// The caller that the header names (int key 3).
     #[must_use]
     pub fn caller(&self) -> Option<&[u8]> {
-        self.header_bytes(self.facts.caller)
+        self.header_bytes(self.parts.facts.caller)
     }
 
     /// The header, of a message that has one.
     #[must_use]
     pub fn header(&self) -> Option<HeaderView<'_>> {
-        if self.shape.form.outer != Outer::TtHeader {
+        if self.parts.shape.form.outer != Outer::TtHeader {
             return None;
         }
-        HeaderView::parse(self.frame.get(..self.shape.outer_len)?).ok()
+        HeaderView::parse(self.parts.frame.get(..self.parts.shape.outer_len)?).ok()
     }
 
     /// The pairs of a mesh header, none where there is no such header.
     pub fn mesh_pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let header = self.frame.get(..self.shape.outer_len).filter(|_| self.shape.form.outer == Outer::Mesh);
+        let header =
+            self.parts.frame.get(..self.parts.shape.outer_len).filter(|_| self.parts.shape.form.outer == Outer::Mesh);
         header.and_then(|header| MeshHeader::parse(header).ok()).into_iter().flat_map(|mesh| mesh.pairs())
     }
 
     /// Whether no reply is expected.
     #[must_use]
     pub fn is_oneway(&self) -> bool {
-        self.shape.message_type == MessageType::ONEWAY
+        self.parts.shape.message_type == MessageType::ONEWAY
     }
 
     /// How a reply turned out, read without IDL: message type, first field id, header keys.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        if self.shape.message_type == MessageType::EXCEPTION {
+        if self.parts.shape.message_type == MessageType::EXCEPTION {
             return Outcome::Exception;
         }
-        if let Some(code) = self.facts.business_status {
+        if let Some(code) = self.parts.facts.business_status {
             return Outcome::BusinessError(code);
         }
         match *self.body() {
             // field type, then its id: zero is the return value, another id a declared exception
             [ttype, id_high, id_low, ..]
-                if self.shape.version == Version::THRIFT && ttype != 0 && (id_high, id_low) != (0, 0) =>
+                if self.parts.shape.version == Version::THRIFT && ttype != 0 && (id_high, id_low) != (0, 0) =>
             {
                 Outcome::DeclaredException
             }
@@ -175,7 +182,7 @@ impl Message {
 
     fn header_bytes(&self, range: Option<(u32, u32)>) -> Option<&[u8]> {
         let (start, end) = range?;
-        self.frame.get(Range { start: usize::try_from(start).ok()?, end: usize::try_from(end).ok()? })
+        self.parts.frame.get(Range { start: usize::try_from(start).ok()?, end: usize::try_from(end).ok()? })
     }
 }
 

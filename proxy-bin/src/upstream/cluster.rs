@@ -105,7 +105,7 @@ impl Cluster {
             return mux.exchange(&call, form, &edits).await;
         }
         if encode::needs_whole(&call.message, form, &edits) {
-            call.message.collect().await?;
+            Box::pin(call.message.collect()).await?;
         }
         let exchange = Exchange {
             pool: &endpoint.pool,

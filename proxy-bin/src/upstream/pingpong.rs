@@ -37,11 +37,11 @@ impl Exchange<'_> {
                 Ok(message) => return Ok(self.conclude(message, lease)),
                 Err(Failure::Fault(fault)) => return Err(fault),
                 Err(Failure::Lost { error, replayable }) => {
-                    if !(replayable && lease.may_be_stale() && refused(&error, lease).await) {
+                    if !(replayable && lease.may_be_stale() && Box::pin(refused(&error, lease)).await) {
                         return Err(self.lost(&error));
                     }
                     self.counters.upstream_stale.add_one();
-                    lease = self.pool.connect().await?;
+                    lease = Box::pin(self.pool.connect()).await?;
                 }
             }
         }
@@ -78,8 +78,21 @@ impl Exchange<'_> {
         poll_fn(|cx| poll_flush(conn, cx, &mut outbox, &mut stall))
             .await
             .map_err(|error| Failure::lost(error, true))?;
-        let Some(mut rest) = rest else { return Ok(false) };
+        match rest {
+            None => Ok(false),
+            // Rare beside small messages, and large.
+            Some(rest) => Box::pin(self.send_rest(conn, outbox, stall, rest)).await,
+        }
+    }
 
+    /// Writes the rest of a large request as it comes.
+    async fn send_rest(
+        &self,
+        conn: &Conn,
+        mut outbox: Outbox,
+        mut stall: Stall,
+        mut rest: Rest,
+    ) -> Result<bool, Failure> {
         while !rest.is_empty() {
             let mut chunk = arena::take_large();
             poll_fn(|cx| rest.poll_read(cx, &mut chunk)).await.map_err(|error| {

@@ -1,9 +1,9 @@
 //! Connections to one endpoint, kept for the next call. Knows no protocol: what it keeps is a [`Conn`] and whatever the
 //! driver needs beside it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
@@ -17,15 +17,17 @@ pub(crate) struct Pool {
     address: String,
     cluster: String,
     connect_timeout: Duration,
-    idle_timeout: Duration,
     idle: RefCell<Vec<Idle>>,
+    /// Sweeps so far: the clock of the idle connections, read without a system call.
+    sweeps: Cell<u64>,
+    max_idle_sweeps: u64,
     counters: std::sync::Arc<Counters>,
 }
 
 #[derive(Debug)]
 struct Idle {
     conn: Conn,
-    since: Instant,
+    since: u64,
 }
 
 impl Pool {
@@ -36,7 +38,16 @@ impl Pool {
         idle_timeout: Duration,
         counters: std::sync::Arc<Counters>,
     ) -> Self {
-        Self { address, cluster, connect_timeout, idle_timeout, idle: RefCell::default(), counters }
+        Self {
+            address,
+            cluster,
+            connect_timeout,
+            idle: RefCell::default(),
+            sweeps: Cell::new(0),
+            // Begun periods count, so that a connection is kept for no less than it was told.
+            max_idle_sweeps: idle_timeout.as_secs().saturating_add(1),
+            counters,
+        }
     }
 
     /// An idle connection that is still good, else a fresh one.
@@ -48,7 +59,7 @@ impl Pool {
         let idle = std::future::poll_fn(|cx| {
             loop {
                 match self.idle.borrow_mut().pop() {
-                    Some(idle) if idle.since.elapsed() < self.idle_timeout && idle.conn.poll_is_quiet(cx) => {
+                    Some(idle) if idle.conn.poll_is_quiet(cx) => {
                         return std::task::Poll::Ready(Some(idle.conn));
                     }
                     Some(_stale) => self.counters.upstream_open.sub_one(),
@@ -61,7 +72,8 @@ impl Pool {
                 self.counters.upstream_reused.add_one();
                 Ok(Lease { received: conn.received(), conn: Some(conn), pool: Rc::clone(self), reused: true })
             }
-            None => self.connect().await,
+            // Rare, and large: it must not make every call's future so.
+            None => Box::pin(self.connect()).await,
         }
     }
 
@@ -77,11 +89,13 @@ impl Pool {
         Ok(Lease { conn: Some(Conn::new(stream)), pool: Rc::clone(self), reused: false, received: 0 })
     }
 
-    /// Closes what has been idle for too long, and what the peer has closed.
+    /// Closes what has been idle for too long, and what the peer has closed. Called once a second.
     pub(crate) fn sweep(&self) {
+        let now = self.sweeps.get().saturating_add(1);
+        self.sweeps.set(now);
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         self.idle.borrow_mut().retain(|idle| {
-            let keep = idle.since.elapsed() < self.idle_timeout && idle.conn.poll_is_quiet(&mut cx);
+            let keep = now.saturating_sub(idle.since) <= self.max_idle_sweeps && idle.conn.poll_is_quiet(&mut cx);
             if !keep {
                 self.counters.upstream_open.sub_one();
             }
@@ -144,7 +158,7 @@ impl Lease {
     /// Keeps the connection for the next call: this one ended cleanly, with nothing left over.
     pub(crate) fn give_back(mut self) {
         if let Some(conn) = self.conn.take() {
-            self.pool.idle.borrow_mut().push(Idle { conn, since: Instant::now() });
+            self.pool.idle.borrow_mut().push(Idle { conn, since: self.pool.sweeps.get() });
         }
     }
 
