@@ -9,10 +9,13 @@
     reason = "this crate is linked into tests alone, where a panic is how a failure is told"
 )]
 
+mod chance;
 mod hex;
+pub mod peer;
 mod split;
 mod vectors;
 
+pub use chance::Chance;
 pub use hex::{from_hex, to_hex};
 pub use split::{assert_every_cut_is_an_error, assert_split_invariant, decode_in_reads};
 pub use vectors::{Direction, Vector, vector, vectors};
