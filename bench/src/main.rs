@@ -10,7 +10,7 @@ use bench::backend::Backend;
 use bench::load::Load;
 use bench::muxrelay::MuxRelay;
 use bench::relay::Relay;
-use bench::runner::{Candidate, Plan, Results, Section, Tools, markdown};
+use bench::runner::{Candidate, Peers, Plan, Results, Section, Tools, markdown};
 use bench::{Shape, Transport};
 use clap::{Args, Parser, Subcommand};
 
@@ -122,6 +122,9 @@ struct RunArgs {
     /// Turns of each candidate.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// How load generator and backend wait.
+    #[arg(long, value_enum, default_value = "sleep")]
+    peers: Peers,
     /// Seconds of a window.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
@@ -211,6 +214,7 @@ fn compare(args: &RunArgs) -> io::Result<()> {
     plan.candidates.clone_from(&args.candidate);
     plan.cells.clone_from(&args.cell);
     plan.rounds = args.rounds;
+    plan.peers = args.peers;
     plan.window = seconds(args.seconds)?;
     plan.warmup = seconds(args.warmup)?;
     let typed: Vec<String> = std::env::args().skip(1).collect();

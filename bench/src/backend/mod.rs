@@ -46,43 +46,64 @@ impl Backend {
     /// When epoll or `accept` fail; what goes wrong on a connection only ends that connection.
     pub fn serve(self, lifetime: Duration) -> io::Result<()> {
         let start = Instant::now();
-        let mut poller = Poller::new()?;
-        poller.add(&self.listener, LISTENER, Interest::Read)?;
-        let mut connections = Slots::default();
-        let mut scratch = vec![0; READ_LEN];
-        let mut ready: Vec<Ready> = Vec::with_capacity(1024);
+        let mut server = Server::new(self)?;
         while let Some(left) = lifetime.checked_sub(start.elapsed()) {
-            poller.wait(Some(left), &mut ready)?;
-            for event in &ready {
-                let Some(slot) = event.token.checked_sub(1) else {
-                    self.accept(&poller, &mut connections)?;
-                    continue;
-                };
-                let Some(connection) = connections.get(slot) else { continue };
-                match connection.serve(*event, &mut scratch) {
-                    Outcome::Unchanged => {}
-                    Outcome::Wants(interest) => poller.modify(connection.stream(), event.token, interest)?,
-                    Outcome::Finished => connections.remove(slot),
-                }
-            }
+            server.turn(left)?;
         }
         Ok(())
     }
+}
 
-    fn accept(&self, poller: &Poller, connections: &mut Slots) -> io::Result<()> {
-        loop {
-            let stream = match self.listener.accept() {
-                Ok((stream, _)) => stream,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-                Err(error) => return Err(error),
+/// A backend at work.
+pub(crate) struct Server {
+    listener: TcpListener,
+    poller: Poller,
+    connections: Slots,
+    scratch: Vec<u8>,
+    ready: Vec<Ready>,
+}
+
+impl Server {
+    pub(crate) fn new(backend: Backend) -> io::Result<Self> {
+        let listener = backend.listener;
+        let poller = Poller::new()?;
+        poller.add(&listener, LISTENER, Interest::Read)?;
+        let ready = Vec::with_capacity(1024);
+        Ok(Self { listener, poller, connections: Slots::default(), scratch: vec![0; READ_LEN], ready })
+    }
+
+    /// Waits for work, `patience` at most, and does it; whether there was any.
+    pub(crate) fn turn(&mut self, patience: Duration) -> io::Result<bool> {
+        self.poller.wait(Some(patience), &mut self.ready)?;
+        for event in &self.ready {
+            let Some(slot) = event.token.checked_sub(1) else {
+                accept(&self.listener, &self.poller, &mut self.connections)?;
+                continue;
             };
-            stream.set_nonblocking(true)?;
-            stream.set_nodelay(true)?;
-            let slot = connections.insert(Connection::new(stream));
-            if let Some(connection) = connections.get(slot) {
-                poller.add(connection.stream(), slot.saturating_add(1), Interest::Read)?;
+            let Some(connection) = self.connections.get(slot) else { continue };
+            match connection.serve(*event, &mut self.scratch) {
+                Outcome::Unchanged => {}
+                Outcome::Wants(interest) => self.poller.modify(connection.stream(), event.token, interest)?,
+                Outcome::Finished => self.connections.remove(slot),
             }
+        }
+        Ok(!self.ready.is_empty())
+    }
+}
+
+fn accept(listener: &TcpListener, poller: &Poller, connections: &mut Slots) -> io::Result<()> {
+    loop {
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(error) => return Err(error),
+        };
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let slot = connections.insert(Connection::new(stream));
+        if let Some(connection) = connections.get(slot) {
+            poller.add(connection.stream(), slot.saturating_add(1), Interest::Read)?;
         }
     }
 }

@@ -17,6 +17,7 @@ use connection::{Connection, Progress};
 use pace::Pace;
 pub use report::{Errors, Report, Watched};
 
+use crate::backend::{Backend, Server};
 use crate::cpu;
 use crate::poll::{Interest, Poller, Ready};
 use crate::stats::Recorder;
@@ -80,7 +81,16 @@ impl Load {
     /// When a connection cannot be opened or the kernel refuses what the harness needs. Failed calls are no error;
     /// they are counted in the report.
     pub fn run(&self) -> io::Result<Report> {
-        Generator::open(self)?.run()
+        Generator::open(self, None)?.run()
+    }
+
+    /// The same with `backend` served by this thread as well, which never sleeps: the process under test then pays for
+    /// no wake-up of its peers, as it would not if they were on other machines.
+    ///
+    /// # Errors
+    /// As [`Load::run`].
+    pub fn run_with(&self, backend: Backend) -> io::Result<Report> {
+        Generator::open(self, Some(Server::new(backend)?))?.run()
     }
 }
 
@@ -106,10 +116,14 @@ struct Generator<'a> {
     recorder: Recorder,
     errors: Errors,
     scratch: Vec<u8>,
+    /// The backend, if it is served here.
+    server: Option<Server>,
+    /// Time of the window in which there was nothing to do, where nobody sleeps.
+    idle: Duration,
 }
 
 impl<'a> Generator<'a> {
-    fn open(load: &'a Load) -> io::Result<Self> {
+    fn open(load: &'a Load, server: Option<Server>) -> io::Result<Self> {
         let template = Template::new(load.transport, load.shape, load.size);
         let poller = Poller::new()?;
         let mut connections = Vec::with_capacity(load.connections);
@@ -132,6 +146,8 @@ impl<'a> Generator<'a> {
             recorder: Recorder::new(),
             errors: Errors::default(),
             scratch: vec![0; READ_LEN],
+            server,
+            idle: Duration::ZERO,
         })
     }
 
@@ -151,9 +167,11 @@ impl<'a> Generator<'a> {
         }
         let before = self.look()?;
         let own_before = cpu::usage(std::process::id())?;
+        self.idle = Duration::ZERO;
         let opened = Instant::now();
         self.drive(opened.checked_add(self.load.window).unwrap_or(opened))?;
         let elapsed = opened.elapsed();
+        let idle = self.idle;
         let after = self.look()?;
         let own_after = cpu::usage(std::process::id())?;
 
@@ -179,6 +197,8 @@ impl<'a> Generator<'a> {
             .map(|((name, pid), (before, after))| Watched::new(name, *pid, before, after, calls, elapsed))
             .collect();
         let own_cpu_ns = own_after.cpu_ns.saturating_sub(own_before.cpu_ns);
+        // Who spins is always on the CPU; what counts is the time with something to do.
+        let own_cpu_ns = own_cpu_ns.saturating_sub(u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX));
         Ok(Report::new(self.load, calls, elapsed, self.recorder.summary(), own_cpu_ns, watched, self.errors))
     }
 
@@ -202,9 +222,17 @@ impl<'a> Generator<'a> {
             if self.phase != Phase::Drain && self.pace.is_some() {
                 wake = wake.min(self.send_due(now));
             }
-            self.poller.wait(Some(wake.saturating_duration_since(Instant::now())), &mut ready)?;
+            let (mut patience, mut worked) = (wake.saturating_duration_since(Instant::now()), false);
+            if let Some(server) = &mut self.server {
+                patience = Duration::ZERO;
+                worked = server.turn(patience)?;
+            }
+            self.poller.wait(Some(patience), &mut ready)?;
             for event in &ready {
                 self.serve(*event)?;
+            }
+            if self.server.is_some() && !worked && ready.is_empty() {
+                self.idle = self.idle.saturating_add(now.elapsed());
             }
         }
     }

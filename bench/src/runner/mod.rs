@@ -24,7 +24,21 @@ pub use report::markdown;
 pub use results::{Results, Row, Sample};
 pub use syscalls::SyscallRow;
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
 use crate::load::Load;
+
+/// What load generator and backend do while they have nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Peers {
+    /// Two processes that sleep in `epoll_wait`. A candidate then pays for waking them, the more often the slower it is.
+    Sleep,
+    /// One thread that asks again and again. A candidate pays for its own work only.
+    Spin,
+}
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -38,6 +52,8 @@ pub struct Plan {
     pub cells: Vec<String>,
     /// How often each candidate gets its turn.
     pub rounds: u32,
+    /// How load generator and backend wait.
+    pub peers: Peers,
     /// Length of a measured window.
     pub window: Duration,
     /// Load before the window.
@@ -57,6 +73,7 @@ impl Plan {
             candidates: Vec::new(),
             cells: Vec::new(),
             rounds: 5,
+            peers: Peers::Sleep,
             window: Duration::from_secs(3),
             warmup: Duration::from_millis(500),
             tools,
@@ -116,12 +133,22 @@ impl Plan {
     }
 
     fn measure(&self, candidate: Candidate, cell: &Cell) -> io::Result<Sample> {
-        let bench = Bench::start(&self.tools, candidate, cell.transport)?;
+        let (bench, backend) = match self.peers {
+            Peers::Sleep => (Bench::start(&self.tools, candidate, cell.transport)?, None),
+            Peers::Spin => {
+                let (bench, backend) = Bench::start_without_backend(&self.tools, candidate, cell.transport)?;
+                (bench, Some(backend))
+            }
+        };
         let mut load = cell.load(bench.target());
         load.warmup = self.warmup;
         load.window = self.window;
         load.watch = bench.watch();
-        Sample::new(&load.run()?)
+        let report = match backend {
+            Some(backend) => load.run_with(backend)?,
+            None => load.run()?,
+        };
+        Sample::new(&report)
     }
 
     fn cells_of(&self, section: Section) -> impl Iterator<Item = &'static Cell> {

@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::{Candidate, Tools, run_dir};
+use crate::backend::Backend;
 use crate::wire::Transport;
 
 /// Name of the process under test among the watched ones.
@@ -121,12 +122,12 @@ impl Drop for Guard {
 #[derive(Debug)]
 pub(super) struct Bench {
     target: SocketAddr,
-    backend: Guard,
+    backend: Option<Guard>,
     proxy: Option<Guard>,
 }
 
 impl Bench {
-    /// Starts both, and waits until they accept connections.
+    /// Starts a backend and `candidate`, and waits until they accept connections.
     pub(super) fn start(tools: &Tools, candidate: Candidate, transport: Transport) -> io::Result<Self> {
         let dir = run_dir(tools);
         std::fs::create_dir_all(&dir)?;
@@ -134,12 +135,34 @@ impl Bench {
         let command = Command::new(&tools.bench).args(["backend", "--listen", &upstream.to_string()]);
         let mut backend = command.spawn(LOAD_CORE, &dir.join("backend.log"))?;
         backend.wait_for(upstream)?;
+        Self::start_before(tools, candidate, transport, upstream, Some(backend))
+    }
+
+    /// Starts `candidate` in front of a backend that this process will serve.
+    pub(super) fn start_without_backend(
+        tools: &Tools,
+        candidate: Candidate,
+        transport: Transport,
+    ) -> io::Result<(Self, Backend)> {
+        std::fs::create_dir_all(run_dir(tools))?;
+        let backend = Backend::bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let upstream = backend.local_addr()?;
+        Ok((Self::start_before(tools, candidate, transport, upstream, None)?, backend))
+    }
+
+    fn start_before(
+        tools: &Tools,
+        candidate: Candidate,
+        transport: Transport,
+        upstream: SocketAddr,
+        backend: Option<Guard>,
+    ) -> io::Result<Self> {
         if !candidate.is_proxy() {
             return Ok(Self { target: upstream, backend, proxy: None });
         }
         let target = free_port()?;
         let command = candidate.command(tools, target.port(), upstream.port(), transport)?;
-        let mut proxy = command.spawn(PROXY_CORE, &dir.join(format!("{candidate}.log")))?;
+        let mut proxy = command.spawn(PROXY_CORE, &run_dir(tools).join(format!("{candidate}.log")))?;
         proxy.wait_for(target)?;
         Ok(Self { target, backend, proxy: Some(proxy) })
     }
@@ -154,11 +177,11 @@ impl Bench {
         self.proxy.as_ref().map(|proxy| proxy.child.id())
     }
 
-    /// Both processes by name.
+    /// The processes by name.
     pub(super) fn watch(&self) -> Vec<(String, u32)> {
-        let mut watch = vec![(BACKEND.to_owned(), self.backend.child.id())];
-        watch.extend(self.proxy_pid().map(|pid| (PROXY.to_owned(), pid)));
-        watch
+        let backend = self.backend.as_ref().map(|backend| (BACKEND.to_owned(), backend.child.id()));
+        let proxy = self.proxy_pid().map(|pid| (PROXY.to_owned(), pid));
+        backend.into_iter().chain(proxy).collect()
     }
 }
 
