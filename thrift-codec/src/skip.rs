@@ -33,6 +33,7 @@ pub struct Skipper {
     head_len: usize,
     /// Bytes seen.
     offset: u64,
+    error: Option<DecodeError>,
 }
 
 impl Skipper {
@@ -46,7 +47,7 @@ impl Skipper {
     #[must_use]
     pub fn new(ttype: TType) -> Self {
         Self {
-            parents: [Level::NONE; MAX_DEPTH],
+            parents: [Level::STRUCT; MAX_DEPTH],
             level: Level::root(ttype),
             depth: 0,
             max_depth: MAX_DEPTH,
@@ -55,6 +56,7 @@ impl Skipper {
             head: [0; MAX_HEAD_LEN],
             head_len: 0,
             offset: 0,
+            error: None,
         }
     }
 
@@ -73,6 +75,7 @@ impl Skipper {
         self.pending = 0;
         self.head_len = 0;
         self.offset = 0;
+        self.error = None;
     }
 
     /// Goes on with the bytes that follow those given before.
@@ -83,8 +86,11 @@ impl Skipper {
     /// # Errors
     ///
     /// [`DecodeError::Negative`], [`DecodeError::UnknownType`], [`DecodeError::TooDeep`], with the offset in the value,
-    /// however it was cut into pieces. There is no going on after one.
+    /// however it was cut into pieces. There is no going on after one: it is what every further call says.
     pub fn skip(&mut self, chunk: &[u8]) -> Result<Option<usize>, DecodeError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
         let mut rest = chunk;
         loop {
             rest = self.pass(rest);
@@ -191,138 +197,223 @@ impl Skipper {
     }
 
     fn is_done(&self) -> bool {
-        self.depth == 0 && !self.level.is_struct() && self.level.left == 0
+        self.depth == 0 && self.level.left() == 0
     }
 
     /// Walks along `src` until the value ends, which gives its length, or `src` does, which leaves the place in `self`.
     fn walk(&mut self, src: &[u8]) -> Result<Option<usize>, DecodeError> {
-        let mut rest = src;
-        let mut level = self.level;
-        let mut depth = self.depth;
+        let mut at = Place { rest: src, level: self.level, depth: self.depth };
+        let mut halt = self.steps(&mut at, |rest| rest.first_chunk::<MAX_SEEN_LEN>().map(<[u8; _]>::as_slice));
+        if let Halt::Short = halt {
+            (at, halt) = self.last_steps(at);
+        }
+        let seen = src.len().saturating_sub(at.rest.len());
+        self.level = at.level;
+        self.depth = at.depth;
+        match halt {
+            Halt::End => {
+                self.offset = self.offset.saturating_add(to_u64(seen));
+                Ok(Some(seen))
+            }
+            Halt::Pending | Halt::Short => {
+                for (place, byte) in self.head.iter_mut().zip(at.rest) {
+                    *place = *byte;
+                }
+                self.head_len = at.rest.len();
+                self.offset = self.offset.saturating_add(to_u64(src.len()));
+                Ok(None)
+            }
+            Halt::Fail => {
+                let offset = to_usize(self.offset).saturating_add(seen);
+                self.error = self.error.map(|error| error.shifted(offset));
+                self.error.map_or(Ok(None), Err)
+            }
+        }
+    }
+
+    /// Where there are so few bytes left that they must be counted. `at` comes and goes by value, so that [`walk`]
+    /// can have it in registers.
+    ///
+    /// [`walk`]: Self::walk
+    #[inline(never)]
+    fn last_steps<'c>(&mut self, mut at: Place<'c>) -> (Place<'c>, Halt) {
+        let halt = self.steps(&mut at, Some);
+        (at, halt)
+    }
+
+    /// Goes from value to value. `head` gives what there is to see of one, and nothing when that might be too little.
+    #[inline(always)]
+    fn steps<'c>(&mut self, at: &mut Place<'c>, head: impl Fn(&'c [u8]) -> Option<&'c [u8]>) -> Halt {
         loop {
-            let (ttype, field_len) = if level.is_struct() {
-                match rest.split_first() {
-                    None => break,
-                    Some((&stop, after)) if stop == TType::STOP.0 => {
-                        rest = after;
-                        // A struct is never the outermost level, so that there is one to return to.
-                        depth = depth.saturating_sub(1);
-                        level = self.parents.get(depth).copied().unwrap_or(Level::NONE);
-                        continue;
-                    }
-                    Some((&ttype, _)) => (TType(ttype), FIELD_HEADER_LEN),
-                }
-            } else if level.left > 0 {
-                (level.next_type(), 0)
-            } else if depth > 0 {
-                depth = depth.saturating_sub(1);
-                level = self.parents.get(depth).copied().unwrap_or(Level::NONE);
-                continue;
+            let passed = if at.level.is_struct() { self.fields(at, &head) } else { self.elements(at, &head) };
+            if let Err(halt) = passed {
+                return halt;
+            }
+        }
+    }
+
+    /// Passes over fields, up to where elements follow.
+    #[inline(always)]
+    fn fields<'c>(&mut self, at: &mut Place<'c>, head: impl Fn(&'c [u8]) -> Option<&'c [u8]>) -> Result<(), Halt> {
+        while at.level.is_struct() {
+            let head = head(at.rest).ok_or(Halt::Short)?;
+            let ttype = type_at(head, 0)?;
+            if ttype == TType::STOP {
+                at.rest = at.rest.get(1..).unwrap_or_default();
+                self.leave(at)?;
             } else {
-                self.level = level;
-                self.depth = 0;
-                let len = src.len().saturating_sub(rest.len());
-                self.offset = self.offset.saturating_add(to_u64(len));
-                return Ok(Some(len));
-            };
-            let offset = Offset { base: self.offset, src: src.len(), rest: rest.len() };
-
-            let mut inner = None;
-            let len = match ttype {
-                TType::BOOL | TType::I8 => 1,
-                TType::I16 => 2,
-                TType::I32 => 4,
-                TType::I64 | TType::DOUBLE => 8,
-                TType::STRING => {
-                    let Some(len) = int_at(rest, field_len) else { break };
-                    let Ok(len) = u32::try_from(len) else {
-                        return Err(offset.negative("string length", field_len, len));
-                    };
-                    u64::from(len).saturating_add(4)
-                }
-                TType::STRUCT => {
-                    inner = Some(Level::STRUCT);
-                    0
-                }
-                TType::LIST | TType::SET => {
-                    let Some(&element) = rest.get(field_len) else { break };
-                    let count_at = field_len.saturating_add(1);
-                    let Some(count) = int_at(rest, count_at) else { break };
-                    let Ok(count) = u32::try_from(count) else {
-                        return Err(offset.negative("element count", count_at, count));
-                    };
-                    let element = TType(element);
-                    if depth >= self.max_depth {
-                        return Err(offset.too_deep(field_len, self.max_depth));
-                    }
-                    match element.fixed_len() {
-                        _ if count == 0 => 5,
-                        Some(len) => u64::from(count).saturating_mul(to_u64(len)).saturating_add(5),
-                        None if element.is_value() => {
-                            inner = Some(Level { left: count, types: [element, element] });
-                            5
-                        }
-                        None => return Err(offset.unknown("element type", field_len, element)),
-                    }
-                }
-                TType::MAP => {
-                    let Some(&[key, value]) = rest.get(field_len..).and_then(<[u8]>::first_chunk) else { break };
-                    let count_at = field_len.saturating_add(2);
-                    let Some(count) = int_at(rest, count_at) else { break };
-                    let Ok(count) = u32::try_from(count) else {
-                        return Err(offset.negative("pair count", count_at, count));
-                    };
-                    let (key, value) = (TType(key), TType(value));
-                    if depth >= self.max_depth {
-                        return Err(offset.too_deep(field_len, self.max_depth));
-                    }
-                    match (key.fixed_len(), value.fixed_len()) {
-                        _ if count == 0 => 6,
-                        (Some(key), Some(value)) => {
-                            u64::from(count).saturating_mul(to_u64(key.saturating_add(value))).saturating_add(6)
-                        }
-                        _ if !key.is_value() => return Err(offset.unknown("key type", field_len, key)),
-                        _ if !value.is_value() => {
-                            return Err(offset.unknown("value type", field_len.saturating_add(1), value));
-                        }
-                        _ => {
-                            // An even number left means that a key is next.
-                            inner = Some(Level { left: count.saturating_mul(2), types: [key, value] });
-                            6
-                        }
-                    }
-                }
-                _ => return Err(offset.unknown("field type", 0, ttype)),
-            };
-
-            level.left = level.left.wrapping_sub(1);
-            if let Some(inner) = inner {
-                match self.parents.get_mut(depth) {
-                    Some(place) if depth < self.max_depth => *place = level,
-                    _ => return Err(offset.too_deep(field_len, self.max_depth)),
-                }
-                depth = depth.saturating_add(1);
-                level = inner;
-            }
-            let len = len.saturating_add(to_u64(field_len));
-            match rest.get(to_usize(len)..) {
-                Some(after) => rest = after,
-                None => {
-                    self.whole = Whole { ttype, len };
-                    self.pending = len.saturating_sub(to_u64(rest.len()));
-                    rest = &[];
-                    break;
-                }
+                self.value::<FIELD_HEADER_LEN>(at, ttype, head)?;
             }
         }
-        self.level = level;
-        self.depth = depth;
-        for (place, byte) in self.head.iter_mut().zip(rest) {
-            *place = *byte;
+        Ok(())
+    }
+
+    /// Passes over elements, up to where fields follow.
+    #[inline(always)]
+    fn elements<'c>(&mut self, at: &mut Place<'c>, head: impl Fn(&'c [u8]) -> Option<&'c [u8]>) -> Result<(), Halt> {
+        while !at.level.is_struct() {
+            if at.level.left() == 0 {
+                self.leave(at)?;
+                continue;
+            }
+            let head = head(at.rest).ok_or(Halt::Short)?;
+            let level = at.level;
+            at.level = level.one_less();
+            if let Err(halt) = self.value::<0>(at, level.next_type(), head) {
+                if let Halt::Short = halt {
+                    // It has not begun yet.
+                    at.level = level;
+                }
+                return Err(halt);
+            }
         }
-        self.head_len = rest.len();
-        self.offset = self.offset.saturating_add(to_u64(src.len()));
-        Ok(None)
+        Ok(())
+    }
+
+    /// Passes over a value, or over what it begins with where there is more in it. It stands `AT` bytes into `at.rest`,
+    /// which begins with `head`.
+    #[inline(always)]
+    fn value<const AT: usize>(&mut self, at: &mut Place<'_>, ttype: TType, head: &[u8]) -> Result<(), Halt> {
+        match ttype {
+            TType::BOOL | TType::I8 => self.pass_over::<AT>(at, ttype, 1)?,
+            TType::I16 => self.pass_over::<AT>(at, ttype, 2)?,
+            TType::I32 => self.pass_over::<AT>(at, ttype, 4)?,
+            TType::I64 | TType::DOUBLE => self.pass_over::<AT>(at, ttype, 8)?,
+            TType::STRING => {
+                let len = self.count_at(head, AT, "string length")?;
+                self.pass_over::<AT>(at, ttype, u64::from(len).saturating_add(4))?;
+            }
+            TType::STRUCT => {
+                self.enter(at, AT, Level::STRUCT)?;
+                self.pass_over::<AT>(at, ttype, 0)?;
+            }
+            TType::LIST | TType::SET => {
+                let element = type_at(head, AT)?;
+                let count = self.count_at(head, AT.saturating_add(1), "element count")?;
+                self.check_depth(at, AT)?;
+                if let Some(len) = element.fixed_len() {
+                    let len = u64::from(count).saturating_mul(to_u64(len));
+                    self.pass_over::<AT>(at, ttype, len.saturating_add(5))?;
+                } else if count > 0 {
+                    self.check_type(element, AT, "element type")?;
+                    self.enter(at, AT, Level::new(count, element, element))?;
+                    self.pass_over::<AT>(at, ttype, 5)?;
+                } else {
+                    self.pass_over::<AT>(at, ttype, 5)?;
+                }
+            }
+            TType::MAP => {
+                let (key, value) = (type_at(head, AT)?, type_at(head, AT.saturating_add(1))?);
+                let count = self.count_at(head, AT.saturating_add(2), "pair count")?;
+                self.check_depth(at, AT)?;
+                if let (Some(key), Some(value)) = (key.fixed_len(), value.fixed_len()) {
+                    let len = u64::from(count).saturating_mul(to_u64(key.saturating_add(value)));
+                    self.pass_over::<AT>(at, ttype, len.saturating_add(6))?;
+                } else if count > 0 {
+                    self.check_type(key, AT, "key type")?;
+                    self.check_type(value, AT.saturating_add(1), "value type")?;
+                    // An even number left means that a key is next.
+                    self.enter(at, AT, Level::new(count.saturating_mul(2), key, value))?;
+                    self.pass_over::<AT>(at, ttype, 6)?;
+                } else {
+                    self.pass_over::<AT>(at, ttype, 6)?;
+                }
+            }
+            _ => return Err(self.fail(DecodeError::UnknownType { field: "field type", offset: 0, actual: ttype.0 })),
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn pass_over<const AT: usize>(&mut self, at: &mut Place<'_>, ttype: TType, len: u64) -> Result<(), Halt> {
+        let len = len.saturating_add(to_u64(AT));
+        match at.rest.get(to_usize(len)..) {
+            Some(rest) => {
+                at.rest = rest;
+                Ok(())
+            }
+            None => {
+                self.pend(Whole { ttype, len }, at.rest.len());
+                at.rest = &[];
+                Err(Halt::Pending)
+            }
+        }
+    }
+
+    #[cold]
+    fn pend(&mut self, whole: Whole, seen: usize) {
+        self.whole = whole;
+        self.pending = whole.len.saturating_sub(to_u64(seen));
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, at: &mut Place<'_>, offset: usize, level: Level) -> Result<(), Halt> {
+        self.check_depth(at, offset)?;
+        if let Some(place) = self.parents.get_mut(at.depth) {
+            *place = at.level;
+        }
+        at.depth = at.depth.saturating_add(1);
+        at.level = level;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn leave(&mut self, at: &mut Place<'_>) -> Result<(), Halt> {
+        let depth = at.depth.wrapping_sub(1);
+        at.level = *self.parents.get(depth).ok_or(Halt::End)?;
+        at.depth = depth;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn check_depth(&mut self, at: &Place<'_>, offset: usize) -> Result<(), Halt> {
+        if at.depth < self.max_depth {
+            Ok(())
+        } else {
+            Err(self.fail(DecodeError::TooDeep { offset, max: self.max_depth }))
+        }
+    }
+
+    #[inline(always)]
+    fn check_type(&mut self, ttype: TType, at: usize, field: &'static str) -> Result<(), Halt> {
+        if ttype.is_value() {
+            Ok(())
+        } else {
+            Err(self.fail(DecodeError::UnknownType { field, offset: at, actual: ttype.0 }))
+        }
+    }
+
+    #[inline(always)]
+    fn count_at(&mut self, head: &[u8], at: usize, field: &'static str) -> Result<u32, Halt> {
+        let count = head.get(at..).and_then(<[u8]>::first_chunk).copied().map(i32::from_be_bytes).ok_or(Halt::Short)?;
+        u32::try_from(count).map_err(|_| self.fail(DecodeError::Negative { field, offset: at, actual: count }))
+    }
+
+    /// The offset counts from where the walk is.
+    #[cold]
+    fn fail(&mut self, error: DecodeError) -> Halt {
+        self.error = Some(error);
+        Halt::Fail
     }
 }
 
@@ -354,39 +445,74 @@ pub fn skip_struct(src: &[u8]) -> Result<usize, DecodeError> {
 const FIELD_HEADER_LEN: usize = 3;
 
 /// The longest header that is looked at as one: of a field that is a map.
-const MAX_HEAD_LEN: usize = 9;
+const MAX_HEAD_LEN: usize = FIELD_HEADER_LEN + 6;
 
-/// A struct, or what is left of a container: elements, or keys and values by turns.
+/// How many bytes must be left so that a field of any type but STRING has its header and all of what is fixed in it,
+/// and nothing more need be counted.
+const MAX_SEEN_LEN: usize = FIELD_HEADER_LEN + 8;
+
+/// Where a walk is. Apart from the skipper, so that it stays in registers.
 #[derive(Clone, Copy)]
-struct Level {
-    left: u32,
-    /// Of the next value when `left` is even, and odd. For a struct, which has no such thing, `OF_STRUCT`.
-    types: [TType; 2],
+struct Place<'c> {
+    rest: &'c [u8],
+    level: Level,
+    depth: usize,
 }
 
-impl Level {
-    /// What no container has: keys without a type and values with one.
-    const OF_STRUCT: [TType; 2] = [TType::STOP, TType::STRUCT];
+/// Why a walk stops.
+enum Halt {
+    /// The value ends here.
+    End,
+    /// The bytes do, inside a value that will be passed over whatever is in it.
+    Pending,
+    /// The bytes do, or might, before it is clear how long the value is that they begin.
+    Short,
+    /// There is no going on, and the skipper has the error.
+    Fail,
+}
 
-    const STRUCT: Self = Self { left: 0, types: Self::OF_STRUCT };
-    const NONE: Self = Self::root(TType::BOOL).emptied();
+/// A struct, or what is left of a container: elements, or keys and values by turns.
+///
+/// All in one word, which is pushed and popped as one: how many values are left, in the low half; above it the type of
+/// the next one when that number is even, and when it is odd. A struct knows nothing of the kind and is 0, which no
+/// container is, as the types of its values are not.
+#[derive(Clone, Copy)]
+struct Level(u64);
+
+impl Level {
+    const STRUCT: Self = Self(0);
+
+    #[inline(always)]
+    fn new(left: u32, even: TType, odd: TType) -> Self {
+        let [a, b, c, d] = left.to_le_bytes();
+        Self(u64::from_le_bytes([a, b, c, d, even.0, odd.0, 0, 0]))
+    }
 
     /// A level of one value, which is not counted as one.
-    const fn root(ttype: TType) -> Self {
-        Self { left: 1, types: [ttype, ttype] }
+    fn root(ttype: TType) -> Self {
+        Self::new(1, ttype, ttype)
     }
 
-    const fn emptied(self) -> Self {
-        Self { left: 0, types: self.types }
+    #[inline(always)]
+    const fn is_struct(self) -> bool {
+        self.0 == 0
     }
 
-    const fn is_struct(&self) -> bool {
-        matches!(self.types, Self::OF_STRUCT)
+    #[inline(always)]
+    const fn left(self) -> u64 {
+        self.0 & 0xffff_ffff
     }
 
-    const fn next_type(&self) -> TType {
-        let [even, odd] = self.types;
-        if self.left.is_multiple_of(2) { even } else { odd }
+    /// For levels with something left.
+    #[inline(always)]
+    const fn one_less(self) -> Self {
+        Self(self.0.wrapping_sub(1))
+    }
+
+    #[inline(always)]
+    const fn next_type(self) -> TType {
+        let [.., even, odd, _, _] = self.0.to_le_bytes();
+        TType(if self.0 & 1 == 0 { even } else { odd })
     }
 }
 
@@ -397,37 +523,9 @@ struct Whole {
     len: u64,
 }
 
-/// Where `rest` begins in the value; worked out only for an error.
-#[derive(Clone, Copy)]
-struct Offset {
-    base: u64,
-    src: usize,
-    rest: usize,
-}
-
-impl Offset {
-    fn plus(self, n: usize) -> usize {
-        to_usize(self.base).saturating_add(self.src.saturating_sub(self.rest)).saturating_add(n)
-    }
-
-    #[cold]
-    fn negative(self, field: &'static str, at: usize, actual: i32) -> DecodeError {
-        DecodeError::Negative { field, offset: self.plus(at), actual }
-    }
-
-    #[cold]
-    fn unknown(self, field: &'static str, at: usize, actual: TType) -> DecodeError {
-        DecodeError::UnknownType { field, offset: self.plus(at), actual: actual.0 }
-    }
-
-    #[cold]
-    fn too_deep(self, at: usize, max: usize) -> DecodeError {
-        DecodeError::TooDeep { offset: self.plus(at), max }
-    }
-}
-
-fn int_at(src: &[u8], at: usize) -> Option<i32> {
-    src.get(at..)?.first_chunk().copied().map(i32::from_be_bytes)
+#[inline(always)]
+fn type_at(head: &[u8], at: usize) -> Result<TType, Halt> {
+    head.get(at).copied().map(TType).ok_or(Halt::Short)
 }
 
 fn to_u64(n: usize) -> u64 {
