@@ -17,4 +17,4 @@ mod wire;
 pub mod cli;
 
 pub use config::{Config, ConfigError};
-pub use proxy::{Builder, Ended, Proxy, ProxyError};
+pub use proxy::{Ended, Proxy, ProxyBuilder, ProxyError};

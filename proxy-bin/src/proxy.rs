@@ -2,6 +2,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::runtime::{Builder, LocalOptions};
+
 use crate::accept::{Listening, Worker, accept};
 use crate::config::Config;
 use crate::pipeline::Pipeline;
@@ -41,7 +43,10 @@ pub struct Proxy {
     config: Arc<Config>,
     listening: Vec<Listening>,
     local_addrs: Vec<SocketAddr>,
+    routes: Arc<RouteTable>,
+    /// One for each worker, and one for the listeners: each has one writer.
     counters: Vec<Arc<Counters>>,
+    accepting: Arc<Counters>,
 }
 
 /// How a run came to its end.
@@ -80,8 +85,8 @@ pub enum ProxyError {
 impl Proxy {
     /// Begins a proxy.
     #[must_use]
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> ProxyBuilder {
+        ProxyBuilder::default()
     }
 
     /// Where the listeners are bound, in the order of the configuration.
@@ -93,7 +98,7 @@ impl Proxy {
     /// A reader of the counters that can be kept while the proxy runs.
     #[must_use]
     pub fn totals(&self) -> impl Fn() -> Totals + Send + Sync + Clone + 'static {
-        let counters = self.counters.clone();
+        let counters: Vec<_> = self.counters.iter().chain([&self.accepting]).map(Arc::clone).collect();
         move || {
             let mut totals = Totals::default();
             counters.iter().for_each(|worker| totals.add(worker));
@@ -102,24 +107,51 @@ impl Proxy {
     }
 
     /// Serves until `shutdown` is ready, then drains: no new connections, calls in flight are finished, headers tell
-    /// callers to go (pingpong-wire 8.9). Dropping the future stops at once.
+    /// callers to go (pingpong-wire 8.9). Every worker has a thread of its own; dropping the future stops them at once.
     ///
     /// # Errors
     ///
     /// A worker can't be started, or a listener can't be used.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Ended, ProxyError> {
-        let routes = RouteTable::new(&self.config);
-        let (acceptor, per_worker) = self.counters.split_first().ok_or(ProxyError::NoConfig)?;
-        let workers = per_worker.iter().enumerate().map(|(index, counters)| {
-            let (config, routes, counters) = (Arc::clone(&self.config), Arc::clone(&routes), Arc::clone(counters));
-            Worker::start(index, move || Pipeline::new(config, routes, counters))
-        });
-        let workers: Arc<[Worker]> = workers.collect::<io::Result<Vec<_>>>()?.into();
+        let workers = self.start_workers(0)?;
+        self.supervise(workers, shutdown).await
+    }
 
+    /// As [`Proxy::run`], but blocks, with the first worker on this thread: with one worker the process has one thread,
+    /// which makes every system call cheaper.
+    ///
+    /// # Errors
+    ///
+    /// As [`Proxy::run`], or the system gives no runtime.
+    pub fn run_here(self, shutdown: impl Future<Output = ()>) -> Result<Ended, ProxyError> {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+        runtime.block_on(async {
+            let (first, work) = Worker::here(self.pipeline(0));
+            let work = tokio::task::spawn_local(work);
+            let mut workers = vec![first];
+            workers.extend(self.start_workers(1)?);
+            let ended = self.supervise(workers, shutdown).await?;
+            Ok(if work.await.unwrap_or(false) { ended } else { Ended::CutOff })
+        })
+    }
+
+    /// What worker number `index` is made by.
+    fn pipeline(&self, index: usize) -> impl FnOnce() -> Pipeline + Send + 'static {
+        let (config, routes) = (Arc::clone(&self.config), Arc::clone(&self.routes));
+        let counters = self.counters.get(index).map(Arc::clone).unwrap_or_default();
+        move || Pipeline::new(config, routes, counters)
+    }
+
+    fn start_workers(&self, from: usize) -> io::Result<Vec<Worker>> {
+        (from..self.config.workers).map(|index| Worker::start(index, self.pipeline(index))).collect()
+    }
+
+    async fn supervise(self, workers: Vec<Worker>, shutdown: impl Future<Output = ()>) -> Result<Ended, ProxyError> {
+        let workers: Arc<[Worker]> = workers.into();
         let mut accepting = tokio::task::JoinSet::new();
         for (listening, addr) in self.listening.into_iter().zip(&self.local_addrs) {
             tracing::info!(listener = listening.name(), %addr, "listening");
-            accepting.spawn(accept(listening, Arc::clone(&workers), Arc::clone(acceptor)));
+            accepting.spawn(accept(listening, Arc::clone(&workers), Arc::clone(&self.accepting)));
         }
         tokio::select! {
             () = shutdown => {}
@@ -138,11 +170,11 @@ impl Proxy {
 
 /// What a proxy is built from.
 #[derive(Debug, Default)]
-pub struct Builder {
+pub struct ProxyBuilder {
     config: Option<Config>,
 }
 
-impl Builder {
+impl ProxyBuilder {
     /// Sets the configuration.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
@@ -164,8 +196,14 @@ impl Builder {
         };
         let bound = config.listeners.iter().enumerate().map(bind).collect::<Result<Vec<_>, _>>()?;
         let (local_addrs, listening) = bound.into_iter().unzip();
-        // The first is the acceptor's, so that each has one writer.
-        let counters = (0..=config.workers).map(|_| Arc::new(Counters::with_routes(config.routes.len()))).collect();
-        Ok(Proxy { config: Arc::new(config), listening, local_addrs, counters })
+        let counters = || Arc::new(Counters::with_routes(config.routes.len()));
+        Ok(Proxy {
+            routes: RouteTable::new(&config),
+            listening,
+            local_addrs,
+            counters: (0..config.workers).map(|_| counters()).collect(),
+            accepting: counters(),
+            config: Arc::new(config),
+        })
     }
 }

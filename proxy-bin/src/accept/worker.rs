@@ -4,8 +4,8 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(crate) struct Accepted {
 pub(crate) struct Worker {
     queue: UnboundedSender<Order>,
     load: Arc<AtomicUsize>,
-    thread: std::sync::Mutex<Option<JoinHandle<bool>>>,
+    thread: Mutex<Option<JoinHandle<bool>>>,
 }
 
 #[derive(Debug)]
@@ -55,20 +55,32 @@ impl Worker {
     ///
     /// The system gives no thread or no runtime.
     pub(crate) fn start<S: Serve>(index: usize, make: impl FnOnce() -> S + Send + 'static) -> io::Result<Self> {
-        let (queue, orders) = unbounded_channel();
-        let load = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&load);
+        let (mut worker, work) = Self::prepare();
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             let runtime = Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
             match runtime {
-                Ok(runtime) => runtime.block_on(run(Rc::new(make()), orders, counted)),
+                Ok(runtime) => runtime.block_on(run(Rc::new(make()), work)),
                 Err(error) => {
                     tracing::error!(%error, "a worker can't start its runtime");
                     false
                 }
             }
         })?;
-        Ok(Self { queue, load, thread: std::sync::Mutex::new(Some(thread)) })
+        worker.thread = Mutex::new(Some(thread));
+        Ok(worker)
+    }
+
+    /// A worker for the runtime that it is made in, which has to be a local one. It works while the future is polled,
+    /// which says at the end whether every connection ended by itself.
+    pub(crate) fn here<S: Serve>(make: impl FnOnce() -> S) -> (Self, impl Future<Output = bool>) {
+        let (worker, work) = Self::prepare();
+        (worker, run(Rc::new(make()), work))
+    }
+
+    fn prepare() -> (Self, Work) {
+        let (queue, orders) = unbounded_channel();
+        let load = Arc::new(AtomicUsize::new(0));
+        (Self { queue, load: Arc::clone(&load), thread: Mutex::new(None) }, Work { orders, load })
     }
 
     /// Connections of this worker.
@@ -94,7 +106,14 @@ impl Worker {
     }
 }
 
-async fn run<S: Serve>(serve: Rc<S>, mut orders: UnboundedReceiver<Order>, load: Arc<AtomicUsize>) -> bool {
+/// What a worker's own side holds.
+#[derive(Debug)]
+struct Work {
+    orders: UnboundedReceiver<Order>,
+    load: Arc<AtomicUsize>,
+}
+
+async fn run<S: Serve>(serve: Rc<S>, Work { mut orders, load }: Work) -> bool {
     let drain = Rc::new(Drain::default());
     let mut sweep = tokio::time::interval(SWEEP);
     let limit = loop {

@@ -31,31 +31,30 @@ pub(crate) fn run(path: &Path) -> ExitCode {
 
 /// Runs `proxy` until a signal.
 pub(crate) fn serve(proxy: Proxy) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut signals = Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
-        let (begin, begun) = tokio::sync::oneshot::channel();
-        let twice = async {
-            let first = signals.next().await;
-            tracing::info!(signal = first, "drains; a second signal ends at once");
-            let _told = begin.send(());
-            signals.next().await
-        };
-        let run = proxy.run(async {
-            let _signal = begun.await;
-        });
-        tokio::select! {
-            ended = run => Ok(match ended? {
-                Ended::Drained => ExitCode::SUCCESS,
-                Ended::CutOff => CUT_OFF.into(),
-            }),
-            second = twice => {
-                tracing::warn!(signal = second, "ends at once");
-                // Threads that still serve must not keep the process.
-                std::process::exit(KILLED.into())
-            }
-        }
+    Ok(match proxy.run_here(first_signal())? {
+        Ended::Drained => ExitCode::SUCCESS,
+        Ended::CutOff => CUT_OFF.into(),
     })
+}
+
+/// Ready at the first signal; the second one ends the process.
+async fn first_signal() {
+    let signals =
+        signal(SignalKind::terminate()).and_then(|term| Ok(Signals { term, int: signal(SignalKind::interrupt())? }));
+    let mut signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => {
+            // Without them the system's default holds: a signal ends the process at once.
+            tracing::error!(%error, "can't listen to signals");
+            return std::future::pending().await;
+        }
+    };
+    tracing::info!(signal = signals.next().await, "drains; a second signal ends at once");
+    tokio::task::spawn_local(async move {
+        tracing::warn!(signal = signals.next().await, "ends at once");
+        // Threads that still serve must not keep the process.
+        std::process::exit(KILLED.into())
+    });
 }
 
 struct Signals {

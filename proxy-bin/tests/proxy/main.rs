@@ -1,0 +1,16 @@
+//! The proxy run in-process, on free ports of loopback, between scripted raw peers. A file is what it shows.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that is wrong may panic"
+)]
+
+mod answers;
+mod conversions;
+mod routing;
+mod rules;
+mod support;
