@@ -126,7 +126,8 @@ impl Decoder {
             return Err(Malformed::HeaderTooLong { actual: header_len, max: self.limits.max_header });
         }
         let payload_len = u64::from(head.length).saturating_add(4).saturating_sub(u64_len(outer_len));
-        self.check_len(payload_len)?;
+        // An inner length may be among these bytes; without one, the message's own check is the stricter.
+        self.check_len(payload_len.saturating_sub(4))?;
         let Some(header) = inbox.get(..outer_len) else { return Ok(Progress::Need(outer_len.saturating_add(8))) };
         let facts = ttheader_facts(header)?;
         self.start_payload(inbox, Outer::TtHeader, outer_len, Some(payload_len), facts)
@@ -227,11 +228,11 @@ impl Decoder {
         let fresh = inbox.get(seen..).unwrap_or_default();
         if let Some(end) = skipper.skip(fresh)? {
             shape.frame_len = u64_len(seen.saturating_add(end));
-            self.check_len(shape.frame_len)?;
+            self.check_len(shape.frame_len.saturating_sub(u64_len(shape.outer_len)))?;
             self.partial = Partial::Sized { shape, facts };
             return Ok(None);
         }
-        self.check_len(u64_len(inbox.len()))?;
+        self.check_len(u64_len(inbox.len().saturating_sub(shape.outer_len)))?;
         self.partial = Partial::Walked { shape, facts, skipper, seen: inbox.len() };
         // The end is not known: the next byte may be the last.
         Ok(Some(inbox.len().saturating_add(1)))
