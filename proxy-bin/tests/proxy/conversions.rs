@@ -182,10 +182,11 @@ fn isn_is_added_where_the_listener_knows_the_service() {
 
 fn business_error(call: &Message) -> Message {
     let body = if call.version == Version::THRIFT { &[0][..] } else { &[] };
-    call.reply().body(body).string(keys::BIZ_STATUS, "-7").string(keys::BIZ_MESSAGE, "no such \u{fc}ser").string(
-        keys::BIZ_EXTRA,
-        "{\"k\":\"v\"}",
-    )
+    call.reply()
+        .body(body)
+        .string(keys::BIZ_STATUS, "-7")
+        .string(keys::BIZ_MESSAGE, "no such \u{fc}ser")
+        .string(keys::BIZ_EXTRA, "{\"k\":\"v\"}")
 }
 
 #[test]

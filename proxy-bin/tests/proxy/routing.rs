@@ -49,9 +49,8 @@ fn of_service(service: &str, method: &str) -> Message {
 
 #[test]
 fn a_service_is_matched_whole_or_by_its_beginning() {
-    let routed = Routed::new(
-        "[[route]]\nservice = \"Echo\"\ncluster = \"a\"\n[[route]]\nservice = \"Ech*\"\ncluster = \"b\"",
-    );
+    let routed =
+        Routed::new("[[route]]\nservice = \"Echo\"\ncluster = \"a\"\n[[route]]\nservice = \"Ech*\"\ncluster = \"b\"");
     for (service, who) in [("Echo", "a"), ("EchoService", "b"), ("Ech", "b"), ("Ec", "20"), ("echo", "20")] {
         assert_eq!(routed.answer(&of_service(service, "m")), who, "{service}");
         let mesh = Message::call("m", 7).form(Form::MeshFramed).string(keys::IDL_SERVICE_NAME, service);

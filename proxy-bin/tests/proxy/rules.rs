@@ -78,9 +78,13 @@ fn p3_method_and_seqid_come_from_the_envelope() {
     assert_eq!(proxy.connect().exchange(&hinted).method, b"echo");
     assert_eq!(backend.messages()[0].header_seqid, 99, "a number that differs is not ours to mend");
 
-    let unknown = Message { header_seqid: 99, ..complete(Form::TtHeader).method("nope") }.int(IntKey::TO_METHOD, "echo");
+    let unknown =
+        Message { header_seqid: 99, ..complete(Form::TtHeader).method("nope") }.int(IntKey::TO_METHOD, "echo");
     let answer = proxy.connect().exchange(&unknown);
-    assert_eq!((answer.code_and_text().0, answer.method, answer.seqid, answer.header_seqid), (20, b"nope".into(), 7, 7));
+    assert_eq!(
+        (answer.code_and_text().0, answer.method, answer.seqid, answer.header_seqid),
+        (20, b"nope".into(), 7, 7)
+    );
 }
 
 #[test]
@@ -156,7 +160,8 @@ fn p5_the_proxy_is_no_hop_for_metainfo() {
         ("RPC_PERSIST_RetryReq", "1"),
         ("rpc-transit-d", "5"),
     ];
-    let with_all = move |message: Message| entries.iter().fold(message, |message, (key, value)| message.string(key, value));
+    let with_all =
+        move |message: Message| entries.iter().fold(message, |message, (key, value)| message.string(key, value));
     let backend = RawServer::replying(move |call| with_all(call.reply()).bytes());
     let proxy = Setup::to(&backend).start();
     let call = with_all(complete(Form::TtHeaderFramed).acl("token"));
@@ -167,11 +172,16 @@ fn p5_the_proxy_is_no_hop_for_metainfo() {
 #[test]
 fn p6_crrst_ends_the_upstream_connection_and_goes_no_further() {
     for value in ["1", ""] {
-        let backend = RawServer::replying(move |call| call.reply().string("kept", "x").string(keys::CONNECTION_RESET, value).bytes());
+        let backend = RawServer::replying(move |call| {
+            call.reply().string("kept", "x").string(keys::CONNECTION_RESET, value).bytes()
+        });
         let proxy = Setup::to(&backend).start();
         let mut caller = proxy.connect();
         for _ in 0..3 {
-            assert_eq!(caller.exchange(&complete(Form::TtHeader)), complete(Form::TtHeader).reply().string("kept", "x"));
+            assert_eq!(
+                caller.exchange(&complete(Form::TtHeader)),
+                complete(Form::TtHeader).reply().string("kept", "x")
+            );
         }
         backend.wait_until("each connection is left after its call", |received| {
             received.len() == 3 && received.iter().all(|conn| conn.closed == Some(0))
@@ -294,10 +304,9 @@ fn p10_a_close_or_reset_right_behind_a_complete_reply_is_no_error() {
 #[test]
 fn p11_the_checksum_is_computed_anew_when_the_inner_frame_is_toggled() {
     let backend = RawServer::replying(|call| call.reply().checksummed().bytes());
-    for (transport, form, other) in [
-        ("ttheader", Form::TtHeader, Form::TtHeaderFramed),
-        ("ttheader-framed", Form::TtHeaderFramed, Form::TtHeader),
-    ] {
+    for (transport, form, other) in
+        [("ttheader", Form::TtHeader, Form::TtHeaderFramed), ("ttheader-framed", Form::TtHeaderFramed, Form::TtHeader)]
+    {
         let proxy = Setup::to(&backend).cluster(&format!("pingpong = \"{transport}\"")).start();
         let call = complete(other).int(IntKey::TRANSPORT_TYPE, "any").checksummed();
         let reply = proxy.connect().exchange(&call);
@@ -388,9 +397,9 @@ fn p15_a_message_over_the_listeners_limit_is_refused_and_one_at_it_is_not() {
     let backend = RawServer::echo();
     let proxy = Setup::to(&backend).listener("max_message = \"1KiB\"").start();
     for form in Form::ALL {
-        // The limit is the message's alone: not the header's, and of framed ones not the length's.
-        let empty = complete(form).text("").form(Form::Buffered).bytes().len();
-        let at_limit = complete(form).text(&"x".repeat(1024 - empty - if form == Form::TtHeaderFramed { 4 } else { 0 }));
+        // What counts is the message alone, without header and length.
+        let empty = Message::call("echo", 7).text("").form(Form::Buffered).bytes().len();
+        let at_limit = complete(form).text(&"x".repeat(1024 - empty));
         assert_eq!(proxy.connect().exchange(&at_limit), at_limit.reply(), "{form:?}");
         let mut caller = proxy.connect();
         caller.send(complete(form).text(&"x".repeat(1025 - empty)).bytes());
@@ -417,7 +426,8 @@ fn p15_a_buffered_message_may_be_64_levels_deep_and_no_more() {
 fn p15_the_largest_header_there_can_be_is_carried() {
     let backend = RawServer::echo();
     let proxy = Setup::to(&backend).start();
-    let large = (0..4).fold(complete(Form::TtHeader), |call, number| call.string(format!("k{number}"), "v".repeat(65_400)));
+    let large =
+        (0..4).fold(complete(Form::TtHeader), |call, number| call.string(format!("k{number}"), "v".repeat(65_400)));
     assert_eq!(proxy.connect().exchange(&large), large.reply());
     assert_eq!(backend.messages(), [large.clone()]);
 
@@ -470,7 +480,12 @@ fn p16_calls_before_what_cannot_be_read_are_answered() {
 fn rip_names_the_caller_unless_it_is_named_already() {
     let backend = RawServer::echo();
     let proxy = Setup::to(&backend).start();
-    for (named, form) in [(None, Form::TtHeader), (None, Form::TtHeaderFramed), (Some(""), Form::TtHeader), (Some("[::1]:9"), Form::TtHeader)] {
+    for (named, form) in [
+        (None, Form::TtHeader),
+        (None, Form::TtHeaderFramed),
+        (Some(""), Form::TtHeader),
+        (Some("[::1]:9"), Form::TtHeader),
+    ] {
         let call = Message::call("echo", 7).form(form);
         let call = named.map_or(call.clone(), |value| call.string(keys::REMOTE_ADDRESS, value));
         let mut caller = proxy.connect();
@@ -489,7 +504,8 @@ fn the_callers_timeout_is_lowered_and_never_raised() {
     for (asked, at_most) in [("60000", 2000), ("1500", 1500), ("2000", 2000)] {
         proxy.connect().exchange(&complete(Form::TtHeader).int(IntKey::RPC_TIMEOUT, asked));
         let at_backend = backend.messages().pop().unwrap();
-        let left: u64 = std::str::from_utf8(at_backend.int_value(IntKey::RPC_TIMEOUT).unwrap()).unwrap().parse().unwrap();
+        let left: u64 =
+            std::str::from_utf8(at_backend.int_value(IntKey::RPC_TIMEOUT).unwrap()).unwrap().parse().unwrap();
         assert!(left <= at_most && left > at_most - 500, "{asked} became {left}");
     }
     for unreadable in ["", "1s", "-5", " 7"] {
@@ -540,12 +556,6 @@ fn raw_ttheader(flags: &str, protocol_id: &str, transforms: &str, sections: &str
     let payload = Message::call("echo", 7).form(Form::Buffered).bytes();
     let length = u32::try_from(10 + block.len() + payload.len()).unwrap();
     let words = u16::try_from(block.len() / 4).unwrap();
-    [
-        &length.to_be_bytes()[..],
-        &from_hex(&format!("1000 {flags} 00000007")),
-        &words.to_be_bytes(),
-        &block,
-        &payload,
-    ]
-    .concat()
+    [&length.to_be_bytes()[..], &from_hex(&format!("1000 {flags} 00000007")), &words.to_be_bytes(), &block, &payload]
+        .concat()
 }

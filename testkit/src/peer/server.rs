@@ -1,6 +1,6 @@
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -122,7 +122,7 @@ impl RawServer {
         while !holds(&state.received) {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "not within 5 s: {what}; received {:?}", state.received);
-            state = self.log.changed.wait_timeout(state, left).expect("no panic in a peer's thread").0;
+            state = self.log.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.received.clone()
     }
@@ -180,7 +180,8 @@ struct State {
 
 impl Log {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no panic in a peer's thread")
+        // A test that failed with the lock held has said so already.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn opened(&self, stream: &TcpStream) -> usize {
