@@ -97,8 +97,21 @@ impl Decoder for TtHeaderCodec {
 
     #[inline]
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, CodecError> {
-        let Some((_, raw)) = self.split(src)? else { return Ok(None) };
-        Ok(Some(Frame::parse(raw)?))
+        match self.split(src)? {
+            Some((head, raw)) => Ok(Some(Frame::parse_behind(head, raw)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, CodecError> {
+        if let Some(frame) = self.decode(src)? {
+            return Ok(Some(frame));
+        }
+        if src.is_empty() {
+            return Ok(None);
+        }
+        let (field, expected) = Head::peek(src)?.map_or(("head", HEAD_LEN), |head| ("frame", head.frame_len()));
+        Err(DecodeError::Truncated { field, offset: 0, expected, actual: src.len() }.into())
     }
 }
 

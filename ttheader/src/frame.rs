@@ -1,5 +1,6 @@
 use bytes::Bytes;
 
+use crate::limits::HEAD_LEN;
 use crate::view::Layout;
 use crate::{DecodeError, Head, HeaderView};
 
@@ -23,14 +24,24 @@ impl Frame {
     /// there are fewer or more bytes than LENGTH says.
     #[inline]
     pub fn parse(raw: Bytes) -> Result<Self, DecodeError> {
-        let layout = HeaderView::parse(&raw)?.layout();
-        let (expected, actual) = (layout.head.frame_len(), raw.len());
+        let actual = raw.len();
+        let truncated = |field, expected| DecodeError::Truncated { field, offset: 0, expected, actual };
+        let head = Head::peek(&raw)?.ok_or_else(|| truncated("head", HEAD_LEN))?;
+        let expected = head.frame_len();
         if actual < expected {
-            return Err(DecodeError::Truncated { field: "frame", offset: 0, expected, actual });
+            return Err(truncated("frame", expected));
         }
         if actual > expected {
             return Err(DecodeError::TooLarge { field: "frame", offset: 0, expected, actual });
         }
+        Self::parse_behind(head, raw)
+    }
+
+    /// Checks the header block of a frame that is whole.
+    #[inline]
+    pub(crate) fn parse_behind(head: Head, raw: Bytes) -> Result<Self, DecodeError> {
+        let header = raw.get(..head.payload_offset()).unwrap_or_default();
+        let layout = HeaderView::parse_behind(head, header, |_| {})?.layout();
         Ok(Self { raw, layout })
     }
 

@@ -71,6 +71,15 @@ impl Header {
         Ok(())
     }
 
+    /// Adds an ACL token at the end without looking whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::StringTooLong`]; the header stays as it was.
+    pub fn append_acl_token(&mut self, token: &[u8]) -> Result<(), EncodeError> {
+        self.tail.acl_token(&mut self.wire, token)
+    }
+
     /// Gives a string key this value: in the place of its first occurrence, the others are removed;
     /// at the end if it is not there.
     ///

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::ops::Range;
 
 use nom::Parser;
@@ -6,7 +7,7 @@ use crate::grammar::{Input, Short, number, string};
 use crate::{DecodeError, InfoId, IntKey};
 
 /// One entry of an INFO section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Entry<'a> {
     /// A pair of section 0x01.
@@ -78,6 +79,17 @@ impl<'a> Entry<'a> {
             Self::Acl { .. } => 3,
         };
         self.value_range().start.saturating_sub(before_value)
+    }
+}
+
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value().escape_ascii();
+        match self {
+            Self::Str { key, .. } => write!(f, "\"{}\": \"{value}\"", key.escape_ascii()),
+            Self::Int { key, .. } => write!(f, "{key:?}: \"{value}\""),
+            Self::Acl { .. } => write!(f, "ACL token: \"{value}\""),
+        }
     }
 }
 

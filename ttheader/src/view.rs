@@ -56,9 +56,15 @@ impl<'a> HeaderView<'a> {
     pub fn parse_with(header: &'a [u8], visit: impl FnMut(Entry<'a>)) -> Result<Self, DecodeError> {
         let truncated = |field, expected| DecodeError::Truncated { field, offset: 0, expected, actual: header.len() };
         let Some(head) = Head::peek(header)? else { return Err(truncated("head", HEAD_LEN)) };
-        let Some(bytes) = header.get(..head.payload_offset()) else {
-            return Err(truncated("header", head.payload_offset()));
-        };
+        match header.get(..head.payload_offset()) {
+            Some(bytes) => Self::parse_behind(head, bytes, visit),
+            None => Err(truncated("header", head.payload_offset())),
+        }
+    }
+
+    /// Reads the header block of `bytes`, which are those from LENGTH up to the payload.
+    #[inline]
+    pub(crate) fn parse_behind(head: Head, bytes: &'a [u8], visit: impl FnMut(Entry<'a>)) -> Result<Self, DecodeError> {
         let mut input = Input::new(bytes.get(PROTOCOL_ID_OFFSET..).unwrap_or_default(), PROTOCOL_ID_OFFSET);
         let [protocol_id, transforms] = input.take(number("PROTOCOL ID"))?.to_be_bytes();
         if !ProtocolId(protocol_id).is_accepted() {
