@@ -11,10 +11,12 @@
 
 mod framed;
 mod thrift;
+mod ttheader;
 
 pub use crate::{
     framed::framed,
     thrift::{application_exception, thrift_buffered, thrift_message},
+    ttheader::{mesh_header, ttheader},
 };
 
 /// Says nothing about bytes that are handled well, and panics about others.
@@ -24,6 +26,8 @@ pub type Oracle = fn(&[u8]);
 pub const ORACLES: &[(&str, Oracle)] = &[
     ("application_exception", application_exception),
     ("framed", framed),
+    ("mesh_header", mesh_header),
     ("thrift_buffered", thrift_buffered),
     ("thrift_message", thrift_message),
+    ("ttheader", ttheader),
 ];
