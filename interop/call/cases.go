@@ -122,7 +122,7 @@ var Cases = []Case{
 		v, err = e.Echo(r.Ctx, &pbecho.Text{Msg: "after"})
 		r.Note("after", v, err)
 	}},
-	{Name: "timeout", Setup: Setup{Timeout: 200 * time.Millisecond}, Seen: 2, Thrift: func(r *Run) {
+	{Name: "timeout", Setup: Setup{Timeout: 200 * time.Millisecond}, Late: true, Seen: 2, Thrift: func(r *Run) {
 		e := r.Echo()
 		v, err := e.Slow(r.Ctx, 450, "too late")
 		r.Note("slow", v, err)

@@ -50,7 +50,7 @@ func (c *Client) rawPb(_ context.Context, method string, req, resp pbMessage) er
 	if err != nil {
 		var timed net.Error
 		if errors.As(err, &timed) && timed.Timeout() {
-			return kerrors.ErrRPCTimeout.WithCause(fmt.Errorf("timeout=%v", timeout))
+			return kerrors.ErrRPCTimeout.WithCause(fmt.Errorf("timeout=%v, to=dest.svc, method=%s, location=kitex.rpcTimeoutMW, remote=%s", timeout, method, c.Addr))
 		}
 		return kerrors.ErrRemoteOrNetwork.WithCause(err)
 	}

@@ -167,7 +167,7 @@ func (s *Server) Take() []peer.Seen {
 	return out
 }
 
-var listening = regexp.MustCompile(`listening.*?(127\.0\.0\.1:\d+)`)
+var listening = regexp.MustCompile(`listening.*?(127\.0\.0\.1:[1-9]\d*)`) // not the configured port 0
 
 // Proxy is what stands between client and server.
 type Proxy struct {

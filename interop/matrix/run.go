@@ -101,7 +101,7 @@ func (r *Report) count(where string, v Verdict, trace func() string) string {
 	if len(v.Diffs) > 0 {
 		r.Failed++
 		what := "    " + strings.Join(v.Diffs, "\n    ") + "\n"
-		if r.Failed <= 40 && trace != nil {
+		if r.Failed <= 25 && trace != nil {
 			what += trace()
 		}
 		r.failures = append(r.failures, failure{where, what})
