@@ -119,7 +119,10 @@ impl Cluster {
 
     /// Closes idle connections that are of no more use.
     pub(crate) fn sweep(&self) {
-        self.endpoints.iter().for_each(|endpoint| endpoint.pool.sweep());
+        for endpoint in &self.endpoints {
+            endpoint.pool.sweep();
+            endpoint.mux.iter().for_each(Mux::sweep);
+        }
     }
 
     /// The form in which `message` leaves: as it came, unless the cluster wants another.

@@ -58,6 +58,13 @@ impl Mux {
         Ok(Reply::Message(message))
     }
 
+    /// Lets a connection that nobody uses notice the time.
+    pub(crate) fn sweep(&self) {
+        if let Some(shared) = self.current.borrow().as_ref().filter(|shared| shared.open.get()) {
+            shared.wake();
+        }
+    }
+
     /// The connection that takes new calls; begun, not awaited: its first calls wait in its outbox.
     fn connection(&self) -> Rc<Shared> {
         let mut current = self.current.borrow_mut();
@@ -144,9 +151,11 @@ impl Shared {
         if seqid.is_some_and(|seqid| seqid != slot.seqid) {
             return false;
         }
-        if let State::Waiting(waker) = std::mem::replace(&mut slot.state, State::Done(result)) {
-            waker.into_iter().for_each(Waker::wake);
-        }
+        // What has come first stands: neither a second reply nor the connection's end takes its place.
+        let State::Waiting(waker) = &mut slot.state else { return false };
+        let waker = waker.take();
+        slot.state = State::Done(result);
+        waker.into_iter().for_each(Waker::wake);
         true
     }
 
@@ -189,6 +198,10 @@ impl Future for Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.shared.slots.borrow_mut().try_remove(self.index);
+        if !self.shared.open.get() {
+            // It may have been the last that the connection stayed for.
+            self.shared.wake();
+        }
     }
 }
 

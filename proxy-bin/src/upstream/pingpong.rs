@@ -143,7 +143,8 @@ impl Exchange<'_> {
             match read.await {
                 Ok(0) => return Err(Failure::lost(io::ErrorKind::UnexpectedEof.into(), conn.buffered() == 0)),
                 Ok(read) => stall.moved(read),
-                Err(error) => return Err(Failure::lost(error, conn.buffered() == 0)),
+                // Without an end before it, a reset may come from a backend that has taken the request: never again.
+                Err(error) => return Err(Failure::lost(error, false)),
             }
         }
     }
