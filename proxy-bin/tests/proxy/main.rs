@@ -11,6 +11,9 @@
 
 mod answers;
 mod conversions;
+mod pipelining;
 mod routing;
 mod rules;
+mod sniffing;
 mod support;
+mod upstream;

@@ -233,6 +233,12 @@ impl RawConn {
         let _gone = self.stream.shutdown(Shutdown::Write);
     }
 
+    /// Ends both directions at once: the peer sees an end, and what it still sends is refused.
+    pub fn shut_down(&self) {
+        // A peer that is gone has seen its end.
+        let _gone = self.stream.shutdown(Shutdown::Both);
+    }
+
     /// Closes both sides without a goodbye: the peer gets a reset.
     ///
     /// # Panics
