@@ -120,6 +120,13 @@ impl Message {
         self.parts.frame.get(start..start.saturating_add(self.parts.shape.name_len)).unwrap_or_default()
     }
 
+    /// The method name, as a part of the frame.
+    #[must_use]
+    pub fn name_bytes(&self) -> Bytes {
+        let end = self.parts.shape.body_at().saturating_sub(4).min(self.parts.frame.len());
+        self.parts.frame.slice(end.saturating_sub(self.parts.shape.name_len)..end)
+    }
+
     /// The bytes behind the envelope: the struct of a Thrift message, the body of a Kitex-Protobuf one.
     #[must_use]
     pub fn body(&self) -> &[u8] {

@@ -47,12 +47,12 @@ pub(crate) fn give(mut buffer: BytesMut) {
     buffer.clear();
     ARENA.with_borrow_mut(|arena| {
         // Taken back only whole: a part of the buffer may still be on its way somewhere.
-        let list = if buffer.capacity() >= LARGE || buffer.try_reclaim(LARGE) {
-            &mut arena.large
-        } else if buffer.capacity() >= GATHER || buffer.try_reclaim(GATHER) {
-            &mut arena.gather
-        } else {
-            return;
+        let list = match buffer.capacity() {
+            LARGE.. => &mut arena.large,
+            GATHER.. => &mut arena.gather,
+            _ if buffer.try_reclaim(LARGE) => &mut arena.large,
+            _ if buffer.try_reclaim(GATHER) => &mut arena.gather,
+            _ => return,
         };
         if list.len() < MAX_KEPT {
             list.push(buffer);

@@ -120,7 +120,11 @@ impl Outbox {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            open.advance(written.min(open.len()));
+            if written >= open.len() {
+                open.clear();
+            } else {
+                open.advance(written);
+            }
             self.len = self.len.saturating_sub(written);
         }
         self.open.take().into_iter().for_each(arena::give);

@@ -14,7 +14,7 @@ pub(crate) struct Origin {
     pub(crate) form: Form,
     pub(crate) version: Version,
     pub(crate) seqid: i32,
-    pub(crate) name: Box<[u8]>,
+    pub(crate) name: Bytes,
     pub(crate) oneway: bool,
     pub(crate) out_of_order: bool,
 }
@@ -26,7 +26,7 @@ impl Origin {
             form: shape.form,
             version: shape.version,
             seqid: shape.seqid,
-            name: call.method().into(),
+            name: call.message.name_bytes(),
             oneway: call.is_oneway(),
             out_of_order: call.message.facts().out_of_order,
         }
