@@ -10,6 +10,8 @@ import (
 
 	"github.com/bytedance/gopkg/cloud/metainfo"
 
+	"interop/kitex_gen/pbecho"
+	"interop/kitex_gen/pbecho/pbechoservice"
 	"interop/peer"
 )
 
@@ -135,4 +137,22 @@ func parallel(n int, f func(i int)) {
 		}()
 	}
 	wg.Wait()
+}
+
+// PbEcho is an echo that checks its answer.
+func (r *Run) PbEcho(cli pbechoservice.Client, msg string) error {
+	got, err := cli.Echo(r.Ctx, &pbecho.Text{Msg: msg})
+	if err == nil && got.GetMsg() != msg {
+		return errors.New("wrong answer: " + got.GetMsg())
+	}
+	return err
+}
+
+// PbSlow is a slow call that checks its answer.
+func (r *Run) PbSlow(cli pbechoservice.Client, millis int32) error {
+	got, err := cli.Slow(r.Ctx, &pbecho.SlowRequest{Millis: millis, Msg: "slow"})
+	if err == nil && got.GetMsg() != "slow" {
+		return errors.New("wrong answer: " + got.GetMsg())
+	}
+	return err
 }

@@ -34,6 +34,9 @@ func main() {
 		fatal(err2)
 		err = lab.RunRaw(os.Stdout, f, vectors, report)
 	}
+	if err == nil && !*kitex {
+		err = lab.RunLife(os.Stdout, f, report)
+	}
 	report.Print(os.Stdout)
 	lab.Close()
 	fatal(err)
