@@ -38,27 +38,30 @@ fn split(count: usize, len: usize) {
     frames(&mut |src| ours.decode(src).unwrap());
     frames(&mut |src| theirs.decode(src).unwrap().map(BytesMut::freeze));
 
-    Contest::new(format!("split {count} frames of {len} bytes into Bytes, the copy into the buffer included"), wire.len())
-        .entry("plain loop", || {
-            let mut src = BytesMut::from(black_box(&wire[..]));
-            while let Ok(Some(frame)) = plain::split_frame(&mut src, MAX) {
-                black_box(frame);
-            }
-        })
-        .entry("framed", || {
-            let mut src = BytesMut::from(black_box(&wire[..]));
-            while let Ok(Some(frame)) = ours.decode(&mut src) {
-                black_box(frame);
-            }
-        })
-        .entry("tokio-util `LengthDelimitedCodec`", || {
-            let mut src = BytesMut::from(black_box(&wire[..]));
-            while let Ok(Some(frame)) = theirs.decode(&mut src) {
-                black_box(frame.freeze());
-            }
-        })
-        .entry("memcpy (the copy alone)", || BytesMut::from(black_box(&wire[..])))
-        .run();
+    Contest::new(
+        format!("split {count} frames of {len} bytes into Bytes, the copy into the buffer included"),
+        wire.len(),
+    )
+    .entry("plain loop", || {
+        let mut src = BytesMut::from(black_box(&wire[..]));
+        while let Ok(Some(frame)) = plain::split_frame(&mut src, MAX) {
+            black_box(frame);
+        }
+    })
+    .entry("framed", || {
+        let mut src = BytesMut::from(black_box(&wire[..]));
+        while let Ok(Some(frame)) = ours.decode(&mut src) {
+            black_box(frame);
+        }
+    })
+    .entry("tokio-util `LengthDelimitedCodec`", || {
+        let mut src = BytesMut::from(black_box(&wire[..]));
+        while let Ok(Some(frame)) = theirs.decode(&mut src) {
+            black_box(frame.freeze());
+        }
+    })
+    .entry("memcpy (the copy alone)", || BytesMut::from(black_box(&wire[..])))
+    .run();
     copy.clear();
 }
 

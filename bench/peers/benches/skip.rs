@@ -4,7 +4,9 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use peers::{Contest, CountingAllocator, messages, plain};
-use pilota::thrift::{TInputProtocol, TType as PilotaType, binary::TBinaryProtocol, binary_unsafe::TBinaryUnsafeInputProtocol};
+use pilota::thrift::{
+    TInputProtocol, TType as PilotaType, binary::TBinaryProtocol, binary_unsafe::TBinaryUnsafeInputProtocol,
+};
 use thrift::protocol::{TBinaryInputProtocol, TInputProtocol as _, TType as ApacheType};
 use thrift_codec::{Skipper, TType, skip_struct};
 

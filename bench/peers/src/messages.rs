@@ -6,9 +6,9 @@ use thrift_codec::{
     binary::{FieldHeader, ListHeader, MapHeader, Writer},
 };
 
-/// A struct of about `len` bytes (never more than 200 over): a list of orders, each of them with scalars, texts, a
-/// nested struct, a list of structs, a list of texts, a set of numbers and a map of texts. The order's texts and
-/// numbers of elements vary, so that no branch can be learnt by heart.
+/// A struct of about `len` bytes: a list of orders, each of them with scalars, texts, a nested struct, a list of
+/// structs, a list of texts, a set of numbers and a map of texts. What is present and how often is left to chance, so
+/// that no branch can be learnt by heart.
 pub fn orders(len: usize) -> Vec<u8> {
     let mut rng = Lcg(0x2545_f491_4f6c_dd1d);
     let mut orders = Vec::new();
@@ -19,17 +19,21 @@ pub fn orders(len: usize) -> Vec<u8> {
         size += order.len();
         orders.push(order);
     }
-    let mut dst = BytesMut::new();
-    let mut writer = Writer::new(&mut dst);
-    field(&mut writer, TType::LIST, 1);
-    writer.list_header(ListHeader { element: TType::STRUCT, count: orders.len() }).unwrap();
-    dst.extend_from_slice(&orders.concat());
-    let mut writer = Writer::new(&mut dst);
-    // A text that brings it to the length asked for.
-    field(&mut writer, TType::STRING, 2);
-    writer.bytes(&vec![b'.'; len.saturating_sub(size + 16)]).unwrap();
-    writer.stop();
-    dst.to_vec()
+    list_of_structs(&orders, len)
+}
+
+/// A struct of about `len` bytes: a list of records that are all of one shape, as rows of a table are. Each has three
+/// texts, six numbers, a flag, a nested struct, a list of texts and a map of texts.
+pub fn records(len: usize) -> Vec<u8> {
+    let mut records = Vec::new();
+    let mut size = 0;
+    while size + 220 < len {
+        let mut record = BytesMut::new();
+        write_record(&mut Writer::new(&mut record));
+        size += record.len();
+        records.push(record);
+    }
+    list_of_structs(&records, len)
 }
 
 /// A struct of about `len` bytes with nothing in it but fields of fixed size: the most values a byte.
@@ -81,6 +85,61 @@ pub fn frames(count: usize, len: usize) -> Vec<u8> {
         dst.resize(dst.len() + len, b'f');
     }
     dst
+}
+
+/// The list as field 1, and as field 2 a text that brings the struct to `len` bytes.
+fn list_of_structs(structs: &[BytesMut], len: usize) -> Vec<u8> {
+    let mut dst = BytesMut::new();
+    let mut writer = Writer::new(&mut dst);
+    field(&mut writer, TType::LIST, 1);
+    writer.list_header(ListHeader { element: TType::STRUCT, count: structs.len() }).unwrap();
+    dst.extend_from_slice(&structs.concat());
+    let rest = len.saturating_sub(dst.len() + 8);
+    let mut writer = Writer::new(&mut dst);
+    field(&mut writer, TType::STRING, 2);
+    text(&mut writer, rest);
+    writer.stop();
+    dst.to_vec()
+}
+
+fn write_record(writer: &mut Writer<'_>) {
+    field(writer, TType::I64, 1);
+    writer.i64(1);
+    field(writer, TType::STRING, 2);
+    text(writer, 16);
+    field(writer, TType::STRING, 3);
+    text(writer, 9);
+    field(writer, TType::I32, 4);
+    writer.i32(4);
+    field(writer, TType::I64, 5);
+    writer.i64(5);
+    field(writer, TType::DOUBLE, 6);
+    writer.double(6.0);
+    field(writer, TType::BOOL, 7);
+    writer.bool(true);
+    field(writer, TType::STRUCT, 8);
+    {
+        field(writer, TType::I32, 1);
+        writer.i32(1);
+        field(writer, TType::STRING, 2);
+        text(writer, 5);
+        field(writer, TType::I16, 3);
+        writer.i16(3);
+        writer.stop();
+    }
+    field(writer, TType::LIST, 9);
+    writer.list_header(ListHeader { element: TType::STRING, count: 2 }).unwrap();
+    text(writer, 4);
+    text(writer, 7);
+    field(writer, TType::MAP, 10);
+    writer.map_header(MapHeader { key: TType::STRING, value: TType::STRING, count: 2 }).unwrap();
+    for _ in 0..2 {
+        text(writer, 6);
+        text(writer, 8);
+    }
+    field(writer, TType::I32, 11);
+    writer.i32(11);
+    writer.stop();
 }
 
 fn write_order(writer: &mut Writer<'_>, rng: &mut Lcg) {

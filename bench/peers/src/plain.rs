@@ -150,7 +150,13 @@ mod tests {
 
     #[test]
     fn skips_what_the_crate_skips() {
-        for src in [messages::orders(1024), messages::scalars(1024), messages::texts(1024), messages::blob(1024)] {
+        for src in [
+            messages::records(1024),
+            messages::orders(1024),
+            messages::scalars(1024),
+            messages::texts(1024),
+            messages::blob(1024),
+        ] {
             assert_eq!(skip_struct(&src), Ok(src.len()));
             assert_eq!(thrift_codec::skip_struct(&src), Ok(src.len()));
             for cut in 0..src.len() {

@@ -1,9 +1,11 @@
 //! What the figures were measured on.
 
-use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::{fs, io};
 
+use rustix::net::sockopt;
 use serde::{Deserialize, Serialize};
 
 use super::Tools;
@@ -55,9 +57,16 @@ pub(super) fn describe(tools: &Tools) -> Machine {
         cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
         memory_mib: memory_kib.unwrap_or(0) / 1024,
         kernel: kernel("kernel/osrelease"),
-        congestion_control: kernel("net/ipv4/tcp_congestion_control"),
+        congestion_control: congestion_control().unwrap_or_default(),
         versions,
     }
+}
+
+/// What a loopback connection really uses: a route may say other than the system's default.
+fn congestion_control() -> io::Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    Ok(sockopt::tcp_congestion(&stream)?)
 }
 
 /// The version of Kitex that a Go program was built with.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::bars::bars;
 use super::results::{Results, Row};
-use super::{CELLS, Candidate, Cell, Section};
+use super::{CELLS, Candidate, Cell, Peers, Section};
 use crate::stats::{float, ratio};
 use crate::wire::Transport;
 
@@ -50,7 +50,12 @@ fn head(results: &Results, text: &mut String) {
     line(text, format_args!("# Results\n"));
     line(text, format_args!("Written by the runner; how it measures is in [README.md](README.md).\n"));
     line(text, format_args!("- Command: `{}`", results.command));
+    let peers = match results.peers {
+        Peers::Sleep => "sleep in two processes",
+        Peers::Spin => "spin in one thread",
+    };
     line(text, format_args!("- Rounds: {} in turns, windows of {} s, medians", results.rounds, results.seconds));
+    line(text, format_args!("- Load generator and backend {peers}"));
     line(
         text,
         format_args!(

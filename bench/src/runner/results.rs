@@ -9,7 +9,7 @@ use super::idle::IdleRow;
 use super::machine::Machine;
 use super::process::{BACKEND, PROXY};
 use super::syscalls::SyscallRow;
-use super::{Candidate, Cell, Plan};
+use super::{Candidate, Cell, Peers, Plan};
 use crate::load::Report;
 use crate::stats::median;
 
@@ -21,6 +21,8 @@ pub struct Results {
     pub machine: Machine,
     /// As it was typed.
     pub command: String,
+    /// How load generator and backend waited.
+    pub peers: Peers,
     /// Turns of each candidate.
     pub rounds: u32,
     /// Seconds of a window.
@@ -38,6 +40,7 @@ impl Results {
         Self {
             machine,
             command: plan.command.clone(),
+            peers: plan.peers,
             rounds: plan.rounds,
             seconds: plan.window.as_secs_f64(),
             rows: Vec::new(),
