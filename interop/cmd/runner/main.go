@@ -37,6 +37,9 @@ func main() {
 	if err == nil && !*kitex {
 		err = lab.RunLife(os.Stdout, f, report)
 	}
+	if err == nil {
+		err = lab.RunScripted(os.Stdout, f, *vectorFile, report)
+	}
 	report.Print(os.Stdout)
 	lab.Close()
 	fatal(err)
