@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 
 /// What one read can take in at the most, in bytes.
-pub(crate) const MIN_READ: usize = 64 * 1024;
+pub(crate) const MIN_READ: usize = 32 * 1024;
 
 /// What a read of a known long message takes in, in bytes.
 pub(crate) const LARGE: usize = 256 * 1024;
@@ -15,7 +15,7 @@ pub(crate) const LARGE: usize = 256 * 1024;
 pub(crate) const GATHER: usize = 16 * 1024;
 
 /// Two reads fit behind each other, so that a block is not given up after the first.
-const BLOCK: usize = 2 * MIN_READ;
+const BLOCK: usize = 4 * MIN_READ;
 const MAX_RETIRED: usize = 16;
 const MAX_KEPT: usize = 16;
 

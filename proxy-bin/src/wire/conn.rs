@@ -60,9 +60,10 @@ impl Conn {
             ready!(read)?
         } else {
             // Part of a message is here: the rest is read behind it, into a buffer of its own. What the peer
-            // announced is reserved only as far as one read may bring it.
+            // announced is reserved only as far as one read may bring it; much at once promises more.
             let missing = want.saturating_sub(inbox.len());
-            inbox.reserve(missing.clamp(MIN_TAIL, arena::MIN_READ));
+            let least = if inbox.len() < BULK { MIN_TAIL } else { arena::MIN_READ };
+            inbox.reserve(missing.clamp(least, 2 * arena::MIN_READ));
             ready!(poll_read_buf(stream, cx, &mut *inbox))?
         };
         self.count(read);
@@ -107,7 +108,9 @@ impl Conn {
     }
 }
 
-/// The least that is reserved behind a part of a message.
+/// A part of a message of this size shows a peer that sends more than one read takes.
+const BULK: usize = 4 * 1024;
+/// The least that is reserved behind a smaller part.
 const MIN_TAIL: usize = 512;
 
 /// Ends a wait in which nothing moves. Costs nothing until the first wait.

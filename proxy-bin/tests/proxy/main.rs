@@ -10,7 +10,11 @@
 )]
 
 mod answers;
+mod config;
 mod conversions;
+mod drain;
+mod hostile;
+mod large;
 mod pipelining;
 mod routing;
 mod rules;
