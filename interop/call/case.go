@@ -119,11 +119,16 @@ func (c Case) Do(kind Kind, addr string, take func() []peer.Seen) Observation {
 	if c.Late {
 		o.Reply, o.Backward = Reply{}, nil
 	}
-	sort.SliceStable(o.Seen, func(i, j int) bool {
-		a, b := o.Seen[i], o.Seen[j]
+	SortSeen(o.Seen)
+	return o
+}
+
+// SortSeen puts calls in an order that does not depend on when they arrived.
+func SortSeen(seen []peer.Seen) {
+	sort.SliceStable(seen, func(i, j int) bool {
+		a, b := seen[i], seen[j]
 		return a.Method+a.Arg < b.Method+b.Arg
 	})
-	return o
 }
 
 // parallel runs n calls at once.

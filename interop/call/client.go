@@ -286,6 +286,7 @@ func Judge(value interface{}, err error) Outcome {
 	switch {
 	case kerrors.IsTimeoutError(err):
 		o.Kind = "timeout"
+		o.Text = "" // which of Kitex's clocks ended the call is chance, and decides about the words
 	case errors.Is(err, kerrors.ErrRemoteOrNetwork):
 		o.Kind = "remote"
 	case errors.Is(err, kerrors.ErrGetConnection):

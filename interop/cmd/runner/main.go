@@ -18,6 +18,10 @@ func main() {
 	relay := flag.Bool("relay", false, "a plain TCP relay stands in for the proxy, to check the harness")
 	kitex := flag.Bool("kitexproxy", false, "the proxy made of Kitex, to see what it fails")
 	vectorFile := flag.String("vectors", "../testkit/vectors/vectors-pingpong.json", "the golden vectors")
+	peers := flag.Bool("peers", true, "run the peers other than Kitex too; none of them may be missing")
+	python := flag.String("python", ".venv/bin/python", "a Python with python/requirements.txt installed")
+	node := flag.String("node", "node", "Node.js, with node/ installed")
+	volo := flag.String("volo", "bin/volo-peer", "the program built from volo/")
 	var f matrix.Filter
 	flag.StringVar(&f.Kind, "client", "", "run this client only")
 	flag.StringVar(&f.Case, "case", "", "run cases whose name contains this")
@@ -39,6 +43,9 @@ func main() {
 	}
 	if err == nil {
 		err = lab.RunScripted(os.Stdout, f, *vectorFile, report)
+	}
+	if err == nil && *peers && !*kitex {
+		err = lab.RunPeers(os.Stdout, f, matrix.Peers(*python, *node, *volo), report)
 	}
 	report.Print(os.Stdout)
 	lab.Close()

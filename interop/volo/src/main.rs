@@ -1,0 +1,4 @@
+mod generated {
+    volo::include_service!("volo_gen.rs");
+}
+fn main() {}
