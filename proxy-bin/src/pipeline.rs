@@ -1,11 +1,13 @@
 //! The proxy on one screen: accept → sniff → downstream → route → layer → upstream. The reply is the return value.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::net::TcpStream;
 
-use crate::accept::drain::Drain;
+use crate::accept::drain::{Drain, QUIET};
 use crate::accept::{Accepted, Serve};
 use crate::config::Config;
 use crate::downstream::{self, Settings};
@@ -47,7 +49,12 @@ impl Pipeline {
         };
         let Ok(stream) = TcpStream::from_std(accepted.stream) else { return };
         let conn = Conn::new(stream);
-        let refused = match sniff::read(&conn, listener.sniff_timeout).await {
+        let verdict = tokio::select! {
+            biased;
+            verdict = sniff::read(&conn, listener.sniff_timeout) => verdict,
+            () = left_unused(&conn, &drain) => return,
+        };
+        let refused = match verdict {
             Ok(Verdict::Is(protocol)) if !listener.protocols.contains(&protocol) => {
                 format!("{protocol} is not allowed here")
             }
@@ -103,13 +110,22 @@ fn settings(listener: &crate::config::Listener) -> Settings {
             max_message: listener.max_message,
             cut_through: listener.cut_through,
             max_header: ttheader::MAX_HEADER_LEN,
-            max_depth: thrift_codec::MAX_DEPTH,
         },
         max_in_flight: listener.max_in_flight,
         read_timeout: listener.read_timeout,
         write_timeout: listener.write_timeout,
         half_close_timeout: listener.half_close_timeout,
         strip_business_errors: listener.strip_business_errors,
+    }
+}
+
+/// Ready once the proxy drains and a connection that never said anything goes on saying nothing.
+async fn left_unused(conn: &Conn, drain: &Drain) {
+    // Whoever begins the drain wakes this task.
+    poll_fn(|_| if drain.has_begun() { Poll::Ready(()) } else { Poll::Pending }).await;
+    tokio::time::sleep(QUIET).await;
+    if conn.buffered() > 0 {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -59,3 +60,7 @@ impl Drop for Guard {
         }
     }
 }
+
+/// How long a connection with nothing to do stays once the drain has begun: what is already under way to us shall still
+/// be served (pingpong-wire 8.9).
+pub(crate) const QUIET: Duration = Duration::from_millis(100);

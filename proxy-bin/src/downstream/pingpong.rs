@@ -3,12 +3,13 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::accept::drain::Drain;
+use crate::accept::drain::{Drain, QUIET};
 use crate::downstream::body::{Gate, RequestBody};
 use crate::downstream::calls::Calls;
 use crate::downstream::replies::{self, Finished, Replies};
@@ -41,7 +42,7 @@ pub(crate) async fn serve(
     drain: Rc<Drain>,
     counters: Arc<Counters>,
 ) {
-    let mut calls = Calls::new();
+    let mut calls = pin!(Calls::new());
     let mut driver = Driver {
         decoder: Decoder::new(Side::Requests, settings.limits),
         replies: Replies::new(settings.strip_business_errors, Arc::clone(&counters)),
@@ -52,7 +53,7 @@ pub(crate) async fn serve(
         read_stall: Stall::new(settings.read_timeout),
         write_stall: Stall::new(settings.write_timeout),
         half_closed: Stall::new(settings.half_close_timeout),
-        quiet: Stall::new(DRAIN_QUIET),
+        quiet: Stall::new(QUIET),
         conn,
         downstream,
         settings,
@@ -64,7 +65,7 @@ pub(crate) async fn serve(
             let origin = Origin::of(&call);
             let place = (!origin.out_of_order).then(|| driver.replies.reserve());
             let handler = &handler;
-            calls.push(async move {
+            calls.as_mut().push(async move {
                 let result = match handler.call(call).await {
                     Ok(Reply::Message(message)) => gathered(message, &origin).await,
                     result => result,
@@ -72,7 +73,7 @@ pub(crate) async fn serve(
                 Finished { origin, place, result }
             });
         }
-        if let Event::End(end) = poll_fn(|cx| driver.poll(cx, &mut calls)).await {
+        if let Event::End(end) = poll_fn(|cx| driver.poll(cx, calls.as_mut())).await {
             driver.log(&end);
             return;
         }
@@ -179,14 +180,14 @@ impl Driver {
         }
     }
 
-    fn poll<F>(&mut self, cx: &mut Context<'_>, calls: &mut Calls<F>) -> Poll<Event>
+    fn poll<F>(&mut self, cx: &mut Context<'_>, mut calls: Pin<&mut Calls<F>>) -> Poll<Event>
     where
         F: Future<Output = Finished>,
     {
         let mut progress = false;
         // A caller that does not take its replies gets no new ones made.
         while self.outbox.len() < MAX_UNWRITTEN
-            && let Poll::Ready(finished) = calls.poll_next(cx)
+            && let Poll::Ready(finished) = calls.as_mut().poll_next(cx)
         {
             self.replies.finished(finished);
             self.replies.encode(self.drain.has_begun(), &mut self.outbox);
@@ -331,5 +332,3 @@ impl Driver {
 
 /// What may wait to be written to one caller, in bytes, before its calls wait too.
 const MAX_UNWRITTEN: usize = 1 << 20;
-/// How long a drained connection stays after its last message.
-const DRAIN_QUIET: Duration = Duration::from_millis(100);
