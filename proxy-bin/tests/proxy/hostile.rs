@@ -22,7 +22,11 @@ fn chance(test: &str, salt: u64) -> Chance {
 fn sound(forms: &[Form]) -> Vec<Message> {
     let rich = |form: Form| {
         let call = Message::call("echo", 7).form(form);
-        let with_pairs = call.clone().string(keys::IDL_SERVICE_NAME, "EchoService").string("RPC_PERSIST_a", "1").string(keys::CRC32C, "00000000");
+        let with_pairs = call
+            .clone()
+            .string(keys::IDL_SERVICE_NAME, "EchoService")
+            .string("RPC_PERSIST_a", "1")
+            .string(keys::CRC32C, "00000000");
         if form.has_ttheader() {
             with_pairs.acl("token").int(IntKey::RPC_TIMEOUT, "500").flags(Flags::OUT_OF_ORDER)
         } else if form.has_mesh() {
@@ -35,7 +39,9 @@ fn sound(forms: &[Form]) -> Vec<Message> {
         .iter()
         .flat_map(|&form| {
             let call = rich(form);
-            let nested = call.clone().body(testkit::from_hex("0d0001 0b0c 00000001 00000001 61 0f0001 08 00000002 00000001 00000002 00 00"));
+            let nested = call
+                .clone()
+                .body(testkit::from_hex("0d0001 0b0c 00000001 00000001 61 0f0001 08 00000002 00000001 00000002 00 00"));
             let protobuf = form.is_framed().then(|| call.clone().protobuf());
             [call.clone(), call.oneway(), nested].into_iter().chain(protobuf)
         })
@@ -94,13 +100,16 @@ fn expect_unharmed(proxy: &TestProxy, forms: &[Form]) {
         let call = Message::call("echo", 7).form(form);
         assert_eq!(proxy.connect().exchange(&call), call.reply());
     }
-    proxy.eventually("what is left upstream is idle", |totals| totals.downstream_open == 0 && totals.upstream_open <= 64);
+    proxy.eventually("what is left upstream is idle", |totals| {
+        totals.downstream_open == 0 && totals.upstream_open <= 64
+    });
 }
 
 /// As many messages as are looked at: those behind one that ends its connection do not count.
 fn weather(forms: &[Form], setup: impl Fn(Setup) -> Setup) {
     let backend = RawServer::forgetful_echo();
-    let proxy = setup(Setup::to(&backend).listener("read_timeout = \"1s\"").cluster("idle_timeout = \"100ms\"")).start();
+    let proxy =
+        setup(Setup::to(&backend).listener("read_timeout = \"1s\"").cluster("idle_timeout = \"100ms\"")).start();
     let seen = || {
         let totals = proxy.totals();
         totals.calls.iter().sum::<u64>() + totals.downstream_refused
@@ -141,7 +150,8 @@ fn a_hundred_thousand_messages_by_chance_do_no_harm_to_a_shared_connection() {
 #[test]
 fn the_process_is_as_it_was_after_the_storm() {
     let backend = RawServer::forgetful_echo();
-    let process = Process::run(&Setup::to(&backend).listener("read_timeout = \"1s\"").cluster("idle_timeout = \"100ms\"").text());
+    let process =
+        Process::run(&Setup::to(&backend).listener("read_timeout = \"1s\"").cluster("idle_timeout = \"100ms\"").text());
     let batch = |salt, count| storm(process.addr(), &Form::ALL, chance("process", salt), |sent| sent >= count);
     batch(1, 5_000);
     eventually("base", || process.descriptors() <= 32);
@@ -193,7 +203,8 @@ fn a_thousand_connections_dropped_inside_a_message_leave_nothing_behind() {
     let backend = RawServer::echo();
     let proxy = Setup::to(&backend).cluster("idle_timeout = \"100ms\"").start();
     let small = Form::ALL.map(|form| Message::call("echo", 7).form(form).bytes());
-    let large = [Form::Framed, Form::TtHeader].map(|form| Message::call("echo", 7).form(form).text(&"x".repeat(100_000)).bytes());
+    let large = [Form::Framed, Form::TtHeader]
+        .map(|form| Message::call("echo", 7).form(form).text(&"x".repeat(100_000)).bytes());
     for round in 0..10 {
         let mut callers: Vec<_> = (0..100).map(|_| proxy.connect()).collect();
         for (number, caller) in callers.iter_mut().enumerate() {

@@ -48,7 +48,9 @@ fn a_large_call_passes_in_bounded_memory_whichever_way_it_is_converted() {
             let call = Message::call("echo", 7).form(form).text(&text);
             let reply = caller.exchange(&call);
             assert!(reply.body == call.reply().body && reply.seqid == 7 && reply.form == form.of_reply());
-            let at_backend = Message::parse(backend.received().iter().flat_map(|conn| &conn.messages).max_by_key(|m| m.len()).unwrap());
+            let at_backend = Message::parse(
+                backend.received().iter().flat_map(|conn| &conn.messages).max_by_key(|m| m.len()).unwrap(),
+            );
             assert!(at_backend.body == call.body);
         }
         // A mux reply is handed over whole; its request is not.
@@ -61,11 +63,13 @@ fn a_large_call_passes_in_bounded_memory_whichever_way_it_is_converted() {
 fn large_calls_are_relayed_byte_for_byte_at_every_size_around_the_threshold() {
     let backend = RawServer::echo();
     let proxy = setup(&backend).listener("cut_through = \"4KiB\"").start();
-    let mut callers = [Form::Framed, Form::TtHeader, Form::TtHeaderFramed, Form::MeshFramed].map(|form| (form, proxy.connect()));
+    let mut callers =
+        [Form::Framed, Form::TtHeader, Form::TtHeaderFramed, Form::MeshFramed].map(|form| (form, proxy.connect()));
     for len in (3900..4200).step_by(13).chain([65_536, 131_072, 262_144, 300_000, MIB]) {
         for (form, caller) in &mut callers {
             let call = Message::call("echo", 7).form(*form).text(&pattern(len)).string(keys::REMOTE_ADDRESS, "x");
-            let call = if form.has_ttheader() || form.has_mesh() { call } else { Message { strings: Vec::new(), ..call } };
+            let call =
+                if form.has_ttheader() || form.has_mesh() { call } else { Message { strings: Vec::new(), ..call } };
             // In two writes, so that the first part is handed on by itself.
             let (wire, at) = (call.bytes(), 3000 + len % 700);
             caller.send(&wire[..at]);
@@ -81,7 +85,9 @@ fn large_calls_are_relayed_byte_for_byte_at_every_size_around_the_threshold() {
 #[test]
 fn what_must_be_whole_is_gathered_and_converted() {
     let backend = RawServer::replying(|call| call.reply().checksummed().bytes());
-    for (cluster, form) in [("pingpong = \"ttheader\"", Form::TtHeaderFramed), ("pingpong = \"ttheader-framed\"", Form::TtHeader)] {
+    for (cluster, form) in
+        [("pingpong = \"ttheader\"", Form::TtHeaderFramed), ("pingpong = \"ttheader-framed\"", Form::TtHeader)]
+    {
         let proxy = setup(&backend).cluster(cluster).start();
         let call = Message::call("echo", 7).form(form).text(&pattern(MIB)).checksummed();
         let reply = proxy.connect().patience(LONG).exchange(&call);
@@ -274,7 +280,11 @@ fn a_caller_that_dies_in_a_large_call_costs_its_upstream_connection_alone() {
             let mut caller = proxy.connect();
             caller.send(&wire[..500_000]);
             backend.wait_until("it has begun", |received| received.len() > before);
-            if reset { caller.reset() } else { drop(caller) }
+            if reset {
+                caller.reset()
+            } else {
+                drop(caller)
+            }
             backend.wait_until("it is given up", |received| received[before].closed.is_some());
         }
     }
