@@ -185,16 +185,23 @@ impl Driver {
         F: Future<Output = Finished>,
     {
         let mut progress = false;
-        // A caller that does not take its replies gets no new ones made.
-        while self.outbox.len() < MAX_UNWRITTEN
-            && let Poll::Ready(finished) = calls.as_mut().poll_next(cx)
-        {
-            self.replies.finished(finished);
-            self.replies.encode(self.drain.has_begun(), &mut self.outbox);
-            progress = true;
-        }
-        if let Err(end) = self.poll_write(cx) {
-            return Poll::Ready(Event::End(end));
+        loop {
+            // A caller that does not take its replies gets no new ones made.
+            while self.outbox.len() < MAX_UNWRITTEN
+                && let Poll::Ready(finished) = calls.as_mut().poll_next(cx)
+            {
+                self.replies.finished(finished);
+                self.replies.encode(self.drain.has_begun(), &mut self.outbox);
+                progress = true;
+            }
+            let held_back = self.outbox.len() >= MAX_UNWRITTEN;
+            if let Err(end) = self.poll_write(cx) {
+                return Poll::Ready(Event::End(end));
+            }
+            // Calls that were not looked at wake nobody: once there is room again, it is their turn.
+            if !held_back || self.outbox.len() >= MAX_UNWRITTEN {
+                break;
+            }
         }
         if progress && self.conn.buffered() > 0 {
             return Poll::Ready(Event::Progress);
