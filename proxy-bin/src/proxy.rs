@@ -96,7 +96,6 @@ impl Proxy {
     }
 
     /// A reader of the counters that can be kept while the proxy runs.
-    #[must_use]
     pub fn totals(&self) -> impl Fn() -> Totals + Send + Sync + Clone + 'static {
         let counters: Vec<_> = self.counters.iter().chain([&self.accepting]).map(Arc::clone).collect();
         move || {
@@ -162,9 +161,9 @@ impl Proxy {
         let limit = self.config.drain;
         tracing::info!(?limit, "draining");
         workers.iter().for_each(|worker| worker.drain(limit));
-        let joined =
-            tokio::task::spawn_blocking(move || workers.iter().map(Worker::join).fold(true, |all, one| all && one));
-        Ok(if joined.await.unwrap_or(false) { Ended::Drained } else { Ended::CutOff })
+        // Every thread is waited for, whatever the first one says.
+        let cut_off = tokio::task::spawn_blocking(move || workers.iter().filter(|worker| !worker.join()).count());
+        Ok(if cut_off.await.is_ok_and(|workers| workers == 0) { Ended::Drained } else { Ended::CutOff })
     }
 }
 

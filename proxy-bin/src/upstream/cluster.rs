@@ -46,7 +46,6 @@ impl Cluster {
             max_message: config.max_message,
             cut_through: config.cut_through,
             max_header: ttheader::MAX_HEADER_LEN,
-            max_depth: thrift_codec::MAX_DEPTH,
         };
         let timeouts = Timeouts {
             connect: config.connect_timeout,
@@ -110,8 +109,8 @@ impl Cluster {
         let exchange = Exchange {
             pool: &endpoint.pool,
             form,
-            limits: self.limits,
-            timeouts: self.timeouts,
+            limits: &self.limits,
+            timeouts: &self.timeouts,
             counters: &self.counters,
         };
         exchange.run(call, &edits).await

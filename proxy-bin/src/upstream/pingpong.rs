@@ -22,8 +22,8 @@ use crate::wire::pingpong::{Decoded, Decoder, Edits, Side, encode};
 pub(crate) struct Exchange<'a> {
     pub(crate) pool: &'a Rc<Pool>,
     pub(crate) form: Form,
-    pub(crate) limits: Limits,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: &'a Limits,
+    pub(crate) timeouts: &'a Timeouts,
     pub(crate) counters: &'a crate::telemetry::Counters,
 }
 
@@ -117,7 +117,7 @@ impl Exchange<'_> {
     }
 
     async fn receive(&self, conn: &Conn) -> Result<Incoming, Failure> {
-        let mut decoder = Decoder::new(Side::Replies, self.limits);
+        let mut decoder = Decoder::new(Side::Replies, *self.limits);
         let mut stall = Stall::new(self.timeouts.read);
         let mut want = 0;
         loop {

@@ -98,10 +98,10 @@ mod tests {
 
     #[test]
     fn a_block_is_used_again_once_its_messages_are_gone() {
-        let ((), first) = read_with(|block| block.extend_from_slice(&[1; MIN_READ]));
+        let ((), first) = read_with(|block| block.extend_from_slice(&[1; BLOCK - MIN_READ]));
         let start = first.as_ptr().addr();
         let ((), second) = read_with(|block| block.extend_from_slice(&[2; MIN_READ]));
-        assert_eq!(second.as_ptr().addr(), start + MIN_READ);
+        assert_eq!(second.as_ptr().addr(), start + BLOCK - MIN_READ);
         drop((first, second));
         let ((), third) = read_with(|block| block.extend_from_slice(b"x"));
         assert_eq!(third.as_ptr().addr(), start);

@@ -29,14 +29,14 @@ struct Piece {
 
 impl Outbox {
     /// Appends `piece`.
-    pub(crate) fn push(&mut self, piece: Bytes) {
+    pub(crate) fn push(&mut self, piece: &Bytes) {
         if piece.len() < COPY_BELOW {
-            self.push_slice(&piece);
+            self.push_slice(piece);
             return;
         }
         self.close();
         self.len = self.len.saturating_add(piece.len());
-        self.pieces.push_back(Piece { bytes: piece, borrowed: false });
+        self.pieces.push_back(Piece { bytes: piece.clone(), borrowed: false });
     }
 
     /// Appends a buffer of the arena, which goes back there once it is written.
@@ -174,9 +174,9 @@ mod tests {
             let mut outbox = Outbox::default();
             let large = Bytes::from(vec![b'L'; 9000]);
             outbox.push_slice(b"head");
-            outbox.push(large.clone());
-            outbox.push(Bytes::from_static(b"tail"));
-            outbox.push(large);
+            outbox.push(&large);
+            outbox.push(&Bytes::from_static(b"tail"));
+            outbox.push(&large);
             assert_eq!(outbox.len(), 18_008);
             let bytes = written(outbox, each);
             assert_eq!(bytes.len(), 18_008);

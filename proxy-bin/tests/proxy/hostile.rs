@@ -49,11 +49,10 @@ fn sound(forms: &[Form]) -> Vec<Message> {
 }
 
 /// A message, as it should be or with a few bytes changed, most of the time where it leaves the next one to be found.
-fn drawn(chance: &mut Chance, sound: &[Message]) -> Vec<u8> {
-    let message = chance.pick(sound);
-    let mut wire = message.bytes();
-    let tail = message.body.len() + 4;
-    match chance.below(20) {
+fn drawn(chance: &mut Chance, sound: &[(Vec<u8>, usize)]) -> Vec<u8> {
+    let (wire, tail) = chance.pick(sound);
+    let mut wire = wire.clone();
+    match chance.below(80) {
         0 => wire = (0..1 + chance.below(40)).map(|_| chance.byte()).collect(),
         1 => wire.truncate(chance.below(wire.len())),
         2 => wire.insert(chance.below(wire.len()), chance.byte()),
@@ -65,9 +64,9 @@ fn drawn(chance: &mut Chance, sound: &[Message]) -> Vec<u8> {
             let at = chance.below(wire.len());
             wire[at] ^= 1 << chance.below(8);
         }
-        5..=14 => {
+        5..=44 => {
             for _ in 0..=chance.below(3) {
-                let at = wire.len() - 1 - chance.below(tail);
+                let at = wire.len() - 1 - chance.below(*tail);
                 wire[at] = chance.byte();
             }
         }
@@ -78,7 +77,8 @@ fn drawn(chance: &mut Chance, sound: &[Message]) -> Vec<u8> {
 
 /// Sends batches of what `drawn` gives until `enough` says so, and reads what comes back.
 fn storm(addr: std::net::SocketAddr, forms: &[Form], mut chance: Chance, mut enough: impl FnMut(u64) -> bool) {
-    let sound = sound(forms);
+    // Each with how many bytes of it are seqid and body.
+    let sound: Vec<_> = sound(forms).iter().map(|call| (call.bytes(), call.body.len() + 4)).collect();
     let mut sent = 0;
     while !enough(sent) {
         let batch: Vec<_> = (0..1 + chance.below(64)).map(|_| drawn(&mut chance, &sound)).collect();
@@ -98,7 +98,8 @@ fn expect_unharmed(proxy: &TestProxy, forms: &[Form]) {
     proxy.eventually("every caller is gone", |totals| totals.downstream_open == 0);
     for &form in forms {
         let call = Message::call("echo", 7).form(form);
-        assert_eq!(proxy.connect().exchange(&call), call.reply());
+        let reply = proxy.connect().exchange(&call);
+        assert_eq!((reply.form, reply.seqid, reply.body), (form.of_reply(), 7, call.body));
     }
     proxy.eventually("what is left upstream is idle", |totals| {
         totals.downstream_open == 0 && totals.upstream_open <= 64
@@ -107,7 +108,7 @@ fn expect_unharmed(proxy: &TestProxy, forms: &[Form]) {
 
 /// As many messages as are looked at: those behind one that ends its connection do not count.
 fn weather(forms: &[Form], setup: impl Fn(Setup) -> Setup) {
-    let backend = RawServer::forgetful_echo();
+    let backend = RawServer::mirror();
     let proxy =
         setup(Setup::to(&backend).listener("read_timeout = \"1s\"").cluster("idle_timeout = \"100ms\"")).start();
     let seen = || {
@@ -149,7 +150,7 @@ fn a_hundred_thousand_messages_by_chance_do_no_harm_to_a_shared_connection() {
 
 #[test]
 fn the_process_is_as_it_was_after_the_storm() {
-    let backend = RawServer::forgetful_echo();
+    let backend = RawServer::mirror();
     let process =
         Process::run(&Setup::to(&backend).listener("read_timeout = \"1s\"").cluster("idle_timeout = \"100ms\"").text());
     let batch = |salt, count| storm(process.addr(), &Form::ALL, chance("process", salt), |sent| sent >= count);
@@ -160,7 +161,7 @@ fn the_process_is_as_it_was_after_the_storm() {
     eventually("its connections are closed", || process.descriptors() <= descriptors.max(32));
     let grown = process.kib("VmRSS").saturating_sub(base);
     assert!(grown < 8 * 1024, "{grown} KiB more than before");
-    assert_eq!(process.connect().exchange(&Message::call("echo", 7)).body, text_struct(0, "hi"));
+    assert_eq!(process.connect().exchange(&Message::call("echo", 7)).body, text_struct(1, "hi"));
     process.signal(rustix::process::Signal::TERM);
     let (status, log) = process.wait();
     assert_eq!(status.code(), Some(0));
@@ -180,11 +181,10 @@ fn a_caller_that_drips_its_bytes_is_given_up_and_others_are_served() {
                 scope.spawn(move || {
                     let mut caller = proxy.connect();
                     caller.send(&wire[..ahead]);
-                    let begun = Instant::now();
-                    // One byte in 20 ms would take 20 s.
-                    caller.send_slowly(&wire[ahead..ahead + 100], 1, Duration::from_millis(20));
-                    assert!(begun.elapsed() < Duration::from_millis(1900), "it was not given up");
-                    // The call itself may have been answered, if it had begun to be forwarded.
+                    // All of it would take 18 s.
+                    let went_through = caller.send_slowly(&wire[ahead..ahead + 900], 1, Duration::from_millis(20));
+                    assert!(!went_through, "it was not given up");
+                    // A call that had begun to be forwarded is answered before the end.
                     caller.read_to_close();
                 });
             }
@@ -229,13 +229,18 @@ fn a_caller_that_takes_no_replies_does_not_slow_others() {
     });
     let proxy = Setup::to(&backend).start();
     let mut caller = proxy.connect();
+    // The best of several, as other tests run at the same time.
     let mut time = |what: &str| {
-        let begun = Instant::now();
-        for seqid in 0..300 {
-            assert_eq!(caller.exchange(&Message::call("echo", seqid)).seqid, seqid);
-        }
-        println!("{what}: {:?}", begun.elapsed());
-        begun.elapsed()
+        let round = |_| {
+            let begun = Instant::now();
+            for seqid in 0..50 {
+                assert_eq!(caller.exchange(&Message::call("echo", seqid)).seqid, seqid);
+            }
+            begun.elapsed()
+        };
+        let best = (0..10).map(round).min().unwrap();
+        println!("{what}: {best:?}");
+        best
     };
     let alone = time("alone");
     let mut slow = proxy.connect();
@@ -243,7 +248,7 @@ fn a_caller_that_takes_no_replies_does_not_slow_others() {
     for seqid in 0..1000 {
         slow.send(Message::call("big", seqid).bytes());
     }
-    proxy.eventually("its calls have begun", |totals| totals.replies > 310);
+    proxy.eventually("its calls have begun", |totals| totals.replies > 510);
     let beside = time("beside a caller that reads nothing");
     assert!(beside < alone * 10 + Duration::from_millis(500), "{beside:?} instead of {alone:?}");
     for seqid in 0..1000 {

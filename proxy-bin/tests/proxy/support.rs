@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -72,6 +73,7 @@ pub(crate) struct TestProxy {
 
 impl TestProxy {
     pub(crate) fn start(config: &str) -> Self {
+        count_worker_panics();
         let config = Config::parse(config, "test.toml").unwrap();
         let proxy = Proxy::builder().config(config).build().unwrap();
         let (addrs, totals) = (proxy.local_addrs().to_vec(), Box::new(proxy.totals()));
@@ -128,8 +130,26 @@ impl Drop for TestProxy {
         let ended = thread.join();
         if !std::thread::panicking() {
             assert_eq!(ended.unwrap(), Ended::Drained, "{:?}", self.totals());
+            assert_eq!(WORKER_PANICS.load(Ordering::Relaxed), 0, "a worker has panicked, of this test or another");
         }
     }
+}
+
+/// Panics in threads of proxies. A task that panics takes its connection along and nothing else, so that it would go
+/// unseen.
+static WORKER_PANICS: AtomicUsize = AtomicUsize::new(0);
+
+fn count_worker_panics() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if std::thread::current().name().is_some_and(|name| name.starts_with("worker-")) {
+                WORKER_PANICS.fetch_add(1, Ordering::Relaxed);
+            }
+            report(info);
+        }));
+    });
 }
 
 /// The binary, running. Dropped, it is killed.

@@ -77,7 +77,7 @@ fn echo(call: &Call, out: &mut Outbox) {
     let _fits = MessageHeader::new(origin.version, MessageType::REPLY, &origin.name, origin.seqid).encode(&mut payload);
     payload.extend_from_slice(&result(call.message.body(), origin.version));
     let form = origin.reply_form();
-    answer::put(form, origin.seqid, payload.freeze(), out, |header| header.int(IntKey::MSG_TYPE, b"2"));
+    answer::put(form, origin.seqid, &payload.freeze(), out, |header| header.int(IntKey::MSG_TYPE, b"2"));
 }
 
 /// The argument with id 1 becomes the return value, which has id 0; a Protobuf message is its own answer.

@@ -59,12 +59,8 @@ pub(crate) const KINDS: &[Kind] = &[
 ];
 
 /// The bounds of a demo message.
-pub(crate) const LIMITS: Limits = Limits {
-    max_message: defaults::MAX_MESSAGE,
-    cut_through: u64::MAX,
-    max_header: ttheader::MAX_HEADER_LEN,
-    max_depth: thrift_codec::MAX_DEPTH,
-};
+pub(crate) const LIMITS: Limits =
+    Limits { max_message: defaults::MAX_MESSAGE, cut_through: u64::MAX, max_header: ttheader::MAX_HEADER_LEN };
 
 const fn thrift(name: &'static str, outer: Outer, framed: bool) -> Kind {
     Kind { name, form: Form { outer, framed }, protobuf: false }
@@ -125,7 +121,7 @@ fn request(kind: &Kind) -> Result<Vec<u8>, EncodeError> {
         bytes.extend_from_slice(&[0xff, 0xaf, 0, 2, 0, 0]);
     }
     let mut out = Outbox::default();
-    answer::put(kind.form, SEQID, payload.freeze(), &mut out, |header| {
+    answer::put(kind.form, SEQID, &payload.freeze(), &mut out, |header| {
         header.string(keys::IDL_SERVICE_NAME, b"EchoService")
     });
     bytes.extend_from_slice(&out.into_bytes());

@@ -63,7 +63,7 @@ fn exception(origin: &Origin, code: i32, text: &str, announce_close: bool, out: 
         let _fits = ApplicationException::new(code, text.as_bytes()).encode(&mut payload);
     }
 
-    put(origin.reply_form(), origin.seqid, payload.freeze(), out, |header| {
+    put(origin.reply_form(), origin.seqid, &payload.freeze(), out, |header| {
         if announce_close {
             header.string(keys::CONNECTION_RESET, b"1")?;
         }
@@ -75,7 +75,7 @@ fn exception(origin: &Origin, code: i32, text: &str, announce_close: bool, out: 
 pub(crate) fn put(
     form: Form,
     seqid: i32,
-    payload: Bytes,
+    payload: &Bytes,
     out: &mut Outbox,
     fill: impl FnOnce(&mut HeaderWriter<'_>) -> Result<(), EncodeError>,
 ) {

@@ -25,8 +25,6 @@ pub(crate) struct Limits {
     pub(crate) cut_through: u64,
     /// The largest TTHeader in bytes.
     pub(crate) max_header: usize,
-    /// How deep the containers of a Buffered message may nest.
-    pub(crate) max_depth: usize,
 }
 
 /// What a look at the inbox gave.
@@ -68,22 +66,29 @@ pub(crate) enum Malformed {
 pub(crate) struct Decoder {
     side: Side,
     limits: Limits,
-    partial: Partial,
+    /// What is known of a message that is not complete; most are, so that most connections have none.
+    partial: Option<Box<Partial>>,
 }
 
 #[derive(Debug)]
-enum Partial {
-    /// Nothing is known yet.
-    Start,
-    /// Everything but the last bytes is here.
-    Sized { shape: Shape, facts: HeaderFacts },
-    /// No length on the wire: `skipper` looks for the end, and has seen `seen` bytes of the frame.
-    Walked { shape: Shape, facts: HeaderFacts, skipper: Box<Skipper>, seen: usize },
+struct Partial {
+    shape: Shape,
+    facts: HeaderFacts,
+    /// Where the length is not on the wire: what looks for the end.
+    walk: Option<Walk>,
+}
+
+/// A search for the end of a Buffered message.
+#[derive(Debug)]
+struct Walk {
+    skipper: Skipper,
+    /// Bytes of the frame that it has seen.
+    seen: usize,
 }
 
 impl Decoder {
     pub(crate) fn new(side: Side, limits: Limits) -> Self {
-        Self { side, limits, partial: Partial::Start }
+        Self { side, limits, partial: None }
     }
 
     /// Takes the next message off `inbox`.
@@ -92,20 +97,28 @@ impl Decoder {
     ///
     /// The connection can't be read any further: there is no way to find the next message.
     pub(crate) fn decode(&mut self, inbox: &mut BytesMut) -> Result<Decoded, Malformed> {
-        loop {
-            match std::mem::replace(&mut self.partial, Partial::Start) {
-                Partial::Start => match self.start(inbox)? {
-                    Progress::Known(partial) => self.partial = partial,
-                    Progress::Need(bytes) => return Ok(Decoded::Need(bytes)),
-                },
-                Partial::Sized { shape, facts } => return Ok(self.sized(inbox, shape, facts)),
-                Partial::Walked { shape, facts, skipper, seen } => {
-                    if let Some(need) = self.walked(inbox, shape, facts, skipper, seen)? {
-                        return Ok(Decoded::Need(need));
-                    }
+        let (mut shape, facts, mut walk) = match self.partial.take() {
+            Some(partial) => (partial.shape, partial.facts, partial.walk),
+            None => match self.start(inbox)? {
+                Progress::Known { shape, facts } => (shape, facts, None),
+                Progress::Need(bytes) => return Ok(Decoded::Need(bytes)),
+            },
+        };
+        if shape.frame_len == UNKNOWN {
+            match self.find_end(inbox, &shape, &mut walk)? {
+                Some(end) => shape.frame_len = end,
+                None => {
+                    self.partial = Some(Box::new(Partial { shape, facts, walk }));
+                    // The end is not known: the next byte may be the last.
+                    return Ok(Decoded::Need(inbox.len().saturating_add(1)));
                 }
             }
         }
+        let decoded = self.take(inbox, shape, facts);
+        if matches!(decoded, Decoded::Need(_)) {
+            self.partial = Some(Box::new(Partial { shape, facts, walk: None }));
+        }
+        Ok(decoded)
     }
 
     fn start(&self, inbox: &[u8]) -> Result<Progress, Malformed> {
@@ -192,17 +205,12 @@ impl Decoder {
 
         let form = Form { outer, framed };
         let prefix = u64_len(inbox.len().saturating_sub(message.len()));
-        Ok(Progress::Known(if let Some(len) = message_len {
-            let shape = Shape::new(form, outer_len, prefix.saturating_add(len), &envelope);
-            Partial::Sized { shape, facts }
-        } else {
-            let shape = Shape::new(form, outer_len, 0, &envelope);
-            let skipper = Box::new(Skipper::new_struct().with_max_depth(self.limits.max_depth));
-            Partial::Walked { shape, facts, skipper, seen: shape.body_at() }
-        }))
+        let frame_len = message_len.map_or(UNKNOWN, |len| prefix.saturating_add(len));
+        Ok(Progress::Known { shape: Shape::new(form, outer_len, frame_len, &envelope), facts })
     }
 
-    fn sized(&mut self, inbox: &mut BytesMut, shape: Shape, facts: HeaderFacts) -> Decoded {
+    /// Takes a message of known length, whole or as far as it is here.
+    fn take(&self, inbox: &mut BytesMut, shape: Shape, facts: HeaderFacts) -> Decoded {
         let have = u64_len(inbox.len());
         if have == shape.frame_len {
             // The usual case, and cheaper than to split.
@@ -216,30 +224,20 @@ impl Decoder {
             let missing = shape.frame_len.saturating_sub(have);
             return Decoded::Message { frame: inbox.split().freeze(), shape, facts, missing };
         }
-        self.partial = Partial::Sized { shape, facts };
         Decoded::Need(usize::try_from(shape.frame_len).unwrap_or(usize::MAX))
     }
 
-    /// Walks what is new. With the end found, the message is of known length; else says what to wait for.
-    fn walked(
-        &mut self,
-        inbox: &[u8],
-        mut shape: Shape,
-        facts: HeaderFacts,
-        mut skipper: Box<Skipper>,
-        seen: usize,
-    ) -> Result<Option<usize>, Malformed> {
-        let fresh = inbox.get(seen..).unwrap_or_default();
-        if let Some(end) = skipper.skip(fresh)? {
-            shape.frame_len = u64_len(seen.saturating_add(end));
-            self.check_len(shape.frame_len.saturating_sub(u64_len(shape.outer_len)))?;
-            self.partial = Partial::Sized { shape, facts };
-            return Ok(None);
+    /// Where a message without a length ends, as an offset of the frame. A later look goes on where the last stopped.
+    fn find_end(&self, inbox: &[u8], shape: &Shape, walk: &mut Option<Walk>) -> Result<Option<u64>, Malformed> {
+        let mut fresh = Walk { skipper: Skipper::new_struct(), seen: shape.body_at() };
+        let Walk { skipper, seen } = walk.as_mut().unwrap_or(&mut fresh);
+        let end = skipper.skip(inbox.get(*seen..).unwrap_or_default())?.map(|end| seen.saturating_add(end));
+        *seen = inbox.len();
+        if end.is_none() {
+            walk.get_or_insert(fresh);
         }
-        self.check_len(u64_len(inbox.len().saturating_sub(shape.outer_len)))?;
-        self.partial = Partial::Walked { shape, facts, skipper, seen: inbox.len() };
-        // The end is not known: the next byte may be the last.
-        Ok(Some(inbox.len().saturating_add(1)))
+        self.check_len(u64_len(end.unwrap_or(inbox.len()).saturating_sub(shape.outer_len)))?;
+        Ok(end.map(u64_len))
     }
 
     fn check_len(&self, actual: u64) -> Result<(), Malformed> {
@@ -264,9 +262,12 @@ impl Decoder {
 }
 
 enum Progress {
-    Known(Partial),
+    Known { shape: Shape, facts: HeaderFacts },
     Need(usize),
 }
+
+/// The length of a frame whose end has to be looked for; no frame is as short.
+const UNKNOWN: u64 = 0;
 
 /// Longer method names are nobody's; a message above the cut-through threshold waits for its envelope.
 const MAX_NAME: usize = 64 * 1024;

@@ -52,7 +52,7 @@ pub(crate) fn encode(message: &Message, to: Form, edits: &Edits<'_>, out: &mut O
     let shape = message.shape();
     let seqid = edits.seqid.or(message.seqid_rewrite());
     if to == shape.form && !edits_change(message, edits) {
-        out.push(message.frame().clone());
+        out.push(message.frame());
         return Ok(());
     }
     if shape.version == Version::KITEX_PROTOBUF && !to.framed {
@@ -69,7 +69,7 @@ pub(crate) fn encode(message: &Message, to: Form, edits: &Edits<'_>, out: &mut O
     let framed_len = payload_len.saturating_add(if to.framed { 4 } else { 0 });
     match (to.outer, message.header()) {
         (Outer::Plain, _) => {}
-        (Outer::Mesh, _) => out.push(message.frame().slice(..shape.outer_len)),
+        (Outer::Mesh, _) => out.push(&message.frame().slice(..shape.outer_len)),
         (Outer::TtHeader, Some(view)) => {
             let checksum = rewrites_checksum(message, to, edits).then(|| checksum(inner, &payload, shape, seqid));
             patch_header(&view, message, to, &Edits { seqid, ..*edits }, checksum, framed_len, out)?;
@@ -80,13 +80,13 @@ pub(crate) fn encode(message: &Message, to: Form, edits: &Edits<'_>, out: &mut O
         out.push_slice(&inner);
     }
     match seqid {
-        None => out.push(payload),
+        None => out.push(&payload),
         Some(seqid) => {
             let envelope = payload.split_to(shape.envelope_len().min(payload.len()));
             out.write_with(envelope.len().saturating_add(payload.len()), |dst| {
                 put_envelope(dst, &envelope, shape, seqid)
             });
-            out.push(payload);
+            out.push(&payload);
         }
     }
     Ok(())
@@ -246,7 +246,6 @@ fn too_long() -> Fault {
     Fault::unsent(FaultKind::NotConvertible, "message too long for a frame length")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
 fn not_encodable(error: EncodeError) -> Fault {
     Fault::unsent(FaultKind::NotConvertible, error.to_string())
 }
