@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, num::NonZeroU8};
 
 use crate::{DecodeError, MAX_DEPTH, TType};
 
@@ -197,7 +197,7 @@ impl Skipper {
     }
 
     fn is_done(&self) -> bool {
-        self.depth == 0 && self.level.left() == 0
+        self.depth == 0 && self.level.left == 0
     }
 
     /// Walks along `src` until the value ends, which gives its length, or `src` does, which leaves the place in `self`.
@@ -215,7 +215,7 @@ impl Skipper {
                 self.offset = self.offset.saturating_add(to_u64(seen));
                 Ok(Some(seen))
             }
-            Halt::Pending | Halt::Short => {
+            Halt::Pending | Halt::Short | Halt::Turn => {
                 for (place, byte) in self.head.iter_mut().zip(at.rest) {
                     *place = *byte;
                 }
@@ -245,40 +245,49 @@ impl Skipper {
     #[inline(always)]
     fn steps<'c>(&mut self, at: &mut Place<'c>, head: impl Fn(&'c [u8]) -> Option<&'c [u8]>) -> Halt {
         loop {
-            let passed = if at.level.is_struct() { self.fields(at, &head) } else { self.elements(at, &head) };
-            if let Err(halt) = passed {
-                return halt;
+            let halt = if at.level.is_struct() { self.fields(at, &head) } else { self.elements(at, &head) };
+            match halt {
+                Err(Halt::Turn) | Ok(()) => {}
+                Err(halt) => return halt,
             }
         }
     }
 
-    /// Passes over fields, up to where elements follow.
+    /// Passes over fields.
     #[inline(always)]
     fn fields<'c>(&mut self, at: &mut Place<'c>, head: impl Fn(&'c [u8]) -> Option<&'c [u8]>) -> Result<(), Halt> {
-        while at.level.is_struct() {
+        loop {
             let head = head(at.rest).ok_or(Halt::Short)?;
-            let ttype = type_at(head, 0)?;
-            if ttype == TType::STOP {
-                at.rest = at.rest.get(1..).unwrap_or_default();
-                self.leave(at)?;
-            } else {
-                self.value::<FIELD_HEADER_LEN>(at, ttype, head)?;
-            }
+            self.value::<FIELD_HEADER_LEN>(at, type_at(head, 0)?, head)?;
         }
-        Ok(())
     }
 
-    /// Passes over elements, up to where fields follow.
+    /// Passes over elements.
     #[inline(always)]
     fn elements<'c>(&mut self, at: &mut Place<'c>, head: impl Fn(&'c [u8]) -> Option<&'c [u8]>) -> Result<(), Halt> {
-        while !at.level.is_struct() {
-            if at.level.left() == 0 {
+        loop {
+            if at.level.left == 0 {
                 self.leave(at)?;
+                if at.level.is_struct() {
+                    return Err(Halt::Turn);
+                }
                 continue;
+            }
+            match at.level.types {
+                Level::TEXTS => {
+                    self.texts(at)?;
+                    continue;
+                }
+                Level::STRUCTS => {
+                    at.level = at.level.after_one();
+                    self.enter(at, 0, Level::STRUCT)?;
+                    return Err(Halt::Turn);
+                }
+                _ => {}
             }
             let head = head(at.rest).ok_or(Halt::Short)?;
             let level = at.level;
-            at.level = level.one_less();
+            at.level = level.after_one();
             if let Err(halt) = self.value::<0>(at, level.next_type(), head) {
                 if let Halt::Short = halt {
                     // It has not begun yet.
@@ -286,6 +295,16 @@ impl Skipper {
                 }
                 return Err(halt);
             }
+        }
+    }
+
+    /// Passes over all that is left of a container with nothing but texts in it.
+    #[inline(always)]
+    fn texts(&mut self, at: &mut Place<'_>) -> Result<(), Halt> {
+        while at.level.left > 0 {
+            let len = self.count_at(at.rest, 0, "string length")?;
+            at.level.left = at.level.left.saturating_sub(1);
+            self.pass_over::<0>(at, TType::STRING, u64::from(len).saturating_add(4))?;
         }
         Ok(())
     }
@@ -306,18 +325,31 @@ impl Skipper {
             TType::STRUCT => {
                 self.enter(at, AT, Level::STRUCT)?;
                 self.pass_over::<AT>(at, ttype, 0)?;
+                if AT == 0 {
+                    return Err(Halt::Turn);
+                }
+            }
+            TType::STOP if AT > 0 => {
+                at.rest = at.rest.get(1..).unwrap_or_default();
+                self.leave(at)?;
+                if !at.level.is_struct() {
+                    return Err(Halt::Turn);
+                }
             }
             TType::LIST | TType::SET => {
                 let element = type_at(head, AT)?;
                 let count = self.count_at(head, AT.saturating_add(1), "element count")?;
                 self.check_depth(at, AT)?;
-                if let Some(len) = element.fixed_len() {
-                    let len = u64::from(count).saturating_mul(to_u64(len));
+                if let Some(len) = fixed_len(element) {
+                    let len = u64::from(count).saturating_mul(u64::from(len.get()));
                     self.pass_over::<AT>(at, ttype, len.saturating_add(5))?;
                 } else if count > 0 {
                     self.check_type(element, AT, "element type")?;
                     self.enter(at, AT, Level::new(count, element, element))?;
                     self.pass_over::<AT>(at, ttype, 5)?;
+                    if AT > 0 {
+                        return Err(Halt::Turn);
+                    }
                 } else {
                     self.pass_over::<AT>(at, ttype, 5)?;
                 }
@@ -326,15 +358,18 @@ impl Skipper {
                 let (key, value) = (type_at(head, AT)?, type_at(head, AT.saturating_add(1))?);
                 let count = self.count_at(head, AT.saturating_add(2), "pair count")?;
                 self.check_depth(at, AT)?;
-                if let (Some(key), Some(value)) = (key.fixed_len(), value.fixed_len()) {
-                    let len = u64::from(count).saturating_mul(to_u64(key.saturating_add(value)));
+                if let (Some(key), Some(value)) = (fixed_len(key), fixed_len(value)) {
+                    let len = u64::from(key.get()).saturating_add(u64::from(value.get()));
+                    let len = u64::from(count).saturating_mul(len);
                     self.pass_over::<AT>(at, ttype, len.saturating_add(6))?;
                 } else if count > 0 {
                     self.check_type(key, AT, "key type")?;
                     self.check_type(value, AT.saturating_add(1), "value type")?;
-                    // An even number left means that a key is next.
                     self.enter(at, AT, Level::new(count.saturating_mul(2), key, value))?;
                     self.pass_over::<AT>(at, ttype, 6)?;
+                    if AT > 0 {
+                        return Err(Halt::Turn);
+                    }
                 } else {
                     self.pass_over::<AT>(at, ttype, 6)?;
                 }
@@ -459,8 +494,10 @@ struct Place<'c> {
     depth: usize,
 }
 
-/// Why a walk stops.
+/// Why a walk does not go on as it did.
 enum Halt {
+    /// Fields are followed by elements, or the other way round.
+    Turn,
     /// The value ends here.
     End,
     /// The bytes do, inside a value that will be passed over whatever is in it.
@@ -472,47 +509,48 @@ enum Halt {
 }
 
 /// A struct, or what is left of a container: elements, or keys and values by turns.
-///
-/// All in one word, which is pushed and popped as one: how many values are left, in the low half; above it the type of
-/// the next one when that number is even, and when it is odd. A struct knows nothing of the kind and is 0, which no
-/// container is, as the types of its values are not.
 #[derive(Clone, Copy)]
-struct Level(u64);
+struct Level {
+    /// How many values.
+    left: u32,
+    /// The type of the next one in the lowest byte, and above it that of the one after. 0 for a struct, which knows
+    /// nothing of the kind; no container has it, because then nothing would be left of it.
+    types: u32,
+}
 
 impl Level {
-    const STRUCT: Self = Self(0);
+    const STRUCT: Self = Self { left: 0, types: 0 };
+    /// The `types` of a container of structs.
+    const STRUCTS: u32 = u32::from_le_bytes([TType::STRUCT.0, TType::STRUCT.0, 0, 0]);
+    /// The `types` of a container of texts; the keys and values of a map, for one, may both be such.
+    const TEXTS: u32 = u32::from_le_bytes([TType::STRING.0, TType::STRING.0, 0, 0]);
 
     #[inline(always)]
-    fn new(left: u32, even: TType, odd: TType) -> Self {
-        let [a, b, c, d] = left.to_le_bytes();
-        Self(u64::from_le_bytes([a, b, c, d, even.0, odd.0, 0, 0]))
+    fn new(left: u32, next: TType, after: TType) -> Self {
+        Self { left, types: u32::from_le_bytes([next.0, after.0, 0, 0]) }
     }
 
     /// A level of one value, which is not counted as one.
     fn root(ttype: TType) -> Self {
-        Self::new(1, ttype, ttype)
+        Self::new(1, ttype, TType::STRUCT)
     }
 
     #[inline(always)]
     const fn is_struct(self) -> bool {
-        self.0 == 0
-    }
-
-    #[inline(always)]
-    const fn left(self) -> u64 {
-        self.0 & 0xffff_ffff
-    }
-
-    /// For levels with something left.
-    #[inline(always)]
-    const fn one_less(self) -> Self {
-        Self(self.0.wrapping_sub(1))
+        self.types == 0
     }
 
     #[inline(always)]
     const fn next_type(self) -> TType {
-        let [.., even, odd, _, _] = self.0.to_le_bytes();
-        TType(if self.0 & 1 == 0 { even } else { odd })
+        let [next, ..] = self.types.to_le_bytes();
+        TType(next)
+    }
+
+    /// When the next value is done with.
+    #[inline(always)]
+    const fn after_one(self) -> Self {
+        let [next, after, ..] = self.types.to_le_bytes();
+        Self { left: self.left.saturating_sub(1), types: u32::from_le_bytes([after, next, 0, 0]) }
     }
 }
 
@@ -521,6 +559,13 @@ impl Level {
 struct Whole {
     ttype: TType,
     len: u64,
+}
+
+/// [`TType::fixed_len`] by table.
+#[inline(always)]
+fn fixed_len(ttype: TType) -> Option<NonZeroU8> {
+    const LENS: [u8; 16] = [0, 0, 1, 1, 8, 0, 2, 0, 4, 0, 8, 0, 0, 0, 0, 0];
+    LENS.get(usize::from(ttype.0)).copied().and_then(NonZeroU8::new)
 }
 
 #[inline(always)]

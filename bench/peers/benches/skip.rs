@@ -15,6 +15,8 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() {
     for (name, src) in [
+        ("1 KiB of records", messages::records(1 << 10)),
+        ("100 KiB of records", messages::records(100 << 10)),
         ("1 KiB of orders", messages::orders(1 << 10)),
         ("100 KiB of orders", messages::orders(100 << 10)),
         ("1 KiB of scalars", messages::scalars(1 << 10)),
