@@ -3,6 +3,7 @@ use std::ops::Range;
 use bytes::BytesMut;
 
 use crate::info::{Span, Spans};
+use crate::limits::MAX_STRING_LEN;
 use crate::writer::{INFO_ID_LEN, Tail, finish, put_count, string_len};
 use crate::{EncodeError, Entry, Flags, HeaderView, IntKey};
 
@@ -46,6 +47,12 @@ pub struct Patch<'a> {
     int_keys: u64,
     /// Where the last entry starts that is changed by its place.
     last_place: usize,
+    /// Whether there are changes that can add an entry.
+    adds: bool,
+    /// The most bytes by which a header can grow.
+    growth: usize,
+    /// A change that cannot be written.
+    error: Option<EncodeError>,
 }
 
 impl<'a> Patch<'a> {
@@ -166,7 +173,10 @@ impl<'a> Patch<'a> {
     pub(crate) fn copy_info(&self, view: &HeaderView<'_>, dst: &mut BytesMut) -> Result<(), EncodeError> {
         let spans = view.layout().spans;
         let info_end = spans.all.end;
-        dst.reserve(info_end.saturating_add(self.check_edits()?));
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        dst.reserve(info_end.saturating_add(self.growth).saturating_add(MAX_PADDING));
         let mut copier = Copier::new(view.bytes(), dst);
         let mut found = Found::default();
         if self.searches {
@@ -175,7 +185,7 @@ impl<'a> Patch<'a> {
                     self.change(&entry, &mut copier, &mut found);
                 }
             });
-        } else {
+        } else if self.last_place > 0 {
             for edit in self.edits() {
                 if let Key::At(place) = edit.key {
                     copier.apply(edit.action == Action::Set, place, edit.value);
@@ -183,7 +193,7 @@ impl<'a> Patch<'a> {
             }
         }
         copier.up_to(info_end);
-        self.append(&found, dst)
+        if self.adds { self.append(&found, dst) } else { Ok(()) }
     }
 
     /// Which part of the header has all entries that can change.
@@ -229,17 +239,6 @@ impl<'a> Patch<'a> {
         }
     }
 
-    /// The most bytes by which the header can grow, if every change can be written.
-    fn check_edits(&self) -> Result<usize, EncodeError> {
-        let mut growth = MAX_PADDING;
-        for edit in self.edits() {
-            let key_len = if let Key::Str(key) = edit.key { key.len() } else { 0 };
-            string_len("INFO value", edit.value)?;
-            growth = growth.saturating_add(key_len).saturating_add(edit.value.len()).saturating_add(MAX_ENTRY_OVERHEAD);
-        }
-        Ok(growth)
-    }
-
     #[inline]
     fn edits(&self) -> impl Iterator<Item = &Edit<'a>> {
         self.inline.iter().map_while(Option::as_ref).chain(&self.spilled)
@@ -248,6 +247,7 @@ impl<'a> Patch<'a> {
     #[inline]
     fn push(&mut self, action: Action, key: Key<'a>, value: &'a [u8]) -> &mut Self {
         let edit = Edit { action, key, value };
+        self.check(&edit);
         if action != Action::Append {
             match key {
                 Key::Str(key) => self.string_lens |= bit_of(key.len()),
@@ -273,6 +273,25 @@ impl<'a> Patch<'a> {
             None => self.spilled.push(edit),
         }
         self
+    }
+
+    /// Notes what `encode` has to know of all changes together.
+    #[inline]
+    fn check(&mut self, edit: &Edit<'a>) {
+        let key_len = if let Key::Str(key) = edit.key { key.len() } else { 0 };
+        if key_len > MAX_STRING_LEN || edit.value.len() > MAX_STRING_LEN {
+            self.refuse(edit);
+        }
+        self.adds |= edit.action == Action::Append || edit.action == Action::Set && !matches!(edit.key, Key::At(_));
+        let growth = key_len.saturating_add(edit.value.len()).saturating_add(MAX_ENTRY_OVERHEAD);
+        self.growth = self.growth.saturating_add(growth);
+    }
+
+    #[cold]
+    fn refuse(&mut self, edit: &Edit<'a>) {
+        let key = if let Key::Str(key) = edit.key { string_len("INFO key", key) } else { Ok([0; 2]) };
+        let error = key.and_then(|_| string_len("INFO value", edit.value)).err();
+        self.error = self.error.or(error);
     }
 
     /// Whether there was a change of the same key, which is void now.
@@ -355,7 +374,7 @@ impl<'s, 'd> Copier<'s, 'd> {
         }
         if keep {
             self.up_to(place.value.saturating_sub(VALUE_LEN_LEN));
-            let len = u16::try_from(value.len()).unwrap_or_default(); // `check_edits` saw to it
+            let len = u16::try_from(value.len()).unwrap_or_default(); // `check` saw to it
             self.dst.extend_from_slice(&len.to_be_bytes());
             self.dst.extend_from_slice(value);
         } else {

@@ -51,30 +51,30 @@ pub fn parse<'a>(
     Some((length, number(wire, 6)? as u16, i32::from_be_bytes(wire.get(8..12)?.try_into().ok()?)))
 }
 
-/// Gives an int key another value on the way from `wire` to `dst`.
+/// Gives an int key another value on the way from `wire` to `dst`, which is empty.
 #[inline(never)]
 pub fn change_int(wire: &[u8], key: u16, value: &[u8], payload_len: usize, dst: &mut BytesMut) -> Option<()> {
-    let mut place = None;
-    parse(wire, |_, _| {}, |k, old| {
-        if k == key {
-            place = Some(old);
-        }
-    })?;
-    let old = place?;
-    let at = old.as_ptr().addr() - wire.as_ptr().addr();
-    let end = 14 + number(wire, 12)? * 4;
-    dst.reserve(end + value.len() + 4);
-    dst.extend_from_slice(wire.get(..at - 2)?);
+    let (mut old, mut end) = (None, None);
+    parse(
+        wire,
+        |_, _| {},
+        |k, v| {
+            if k == key {
+                old = Some(v);
+            }
+            // The int keys come last, here.
+            end = Some(v.as_ptr_range().end.addr());
+        },
+    )?;
+    let old = old?.as_ptr_range();
+    let offset = |address: usize| address - wire.as_ptr().addr();
+    dst.reserve(wire.len() + value.len() + 4);
+    dst.extend_from_slice(wire.get(..offset(old.start.addr()) - 2)?);
     dst.extend_from_slice(&(value.len() as u16).to_be_bytes());
     dst.extend_from_slice(value);
-    dst.extend_from_slice(wire.get(at + old.len()..end)?);
-    // What was padding is padding still, and may be more than a word of it now: good enough by hand.
+    dst.extend_from_slice(wire.get(offset(old.end.addr())..offset(end?))?);
     let block_len = (dst.len() - 14).next_multiple_of(4);
     dst.resize(14 + block_len, 0);
-    if block_len > end - 14 && dst[block_len + 10..].iter().all(|byte| *byte == 0) {
-        dst.truncate(10 + block_len);
-    }
-    let block_len = dst.len() - 14;
     dst[..4].copy_from_slice(&((10 + block_len + payload_len) as u32).to_be_bytes());
     dst[12..14].copy_from_slice(&((block_len / 4) as u16).to_be_bytes());
     Some(())

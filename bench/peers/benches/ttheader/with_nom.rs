@@ -89,7 +89,10 @@ fn info<'a>(
 }
 
 #[inline(always)]
-fn text<'a>(len_field: &'static str, field: &'static str) -> impl FnMut(&'a [u8]) -> IResult<&'a [u8], &'a [u8], Short> {
+fn text<'a>(
+    len_field: &'static str,
+    field: &'static str,
+) -> impl FnMut(&'a [u8]) -> IResult<&'a [u8], &'a [u8], Short> {
     move |input| {
         let (rest, len) = named(len_field, 2, be_u16)(input)?;
         named(field, len.into(), take(len))(rest)
