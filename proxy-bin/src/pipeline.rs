@@ -82,8 +82,10 @@ impl Pipeline {
 impl Serve for Pipeline {
     async fn serve(self: Rc<Self>, accepted: Accepted, drain: Rc<Drain>) {
         let open = Open::count(Arc::clone(&self.counters));
-        let _limit = Arc::clone(&accepted.open);
+        let place = Arc::clone(&accepted.open);
         self.connection(accepted, drain).await;
+        // In this order, so that whoever sees the gauge fall finds the place free.
+        drop(place);
         drop(open);
     }
 

@@ -57,7 +57,7 @@ impl Frame {
     #[inline]
     pub fn header(&self) -> HeaderView<'_> {
         let header = self.raw.get(..self.layout.head.payload_offset()).unwrap_or_default();
-        HeaderView::from_checked(header, self.layout)
+        HeaderView::with_layout(header, self.layout)
     }
 
     /// The payload, as a view of the frame's memory.

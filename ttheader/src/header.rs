@@ -153,7 +153,7 @@ impl Header {
         let head = Head::for_lengths(self.flags, self.seq, words, 0);
         let head = head.unwrap_or(Head { length: 0, flags: self.flags, seq: self.seq, header_words: words });
         let all = Span { start: self.info_start, end: self.wire.len() };
-        HeaderView::from_checked(&self.wire, Layout { head, spans: Spans { all, strings: all, ints: all } })
+        HeaderView::with_layout(&self.wire, Layout { head, spans: Spans { all, strings: all, ints: all } })
     }
 
     /// Bytes that [`encode`](Self::encode) will write.

@@ -28,5 +28,5 @@ pub use info::{Entry, Section};
 pub use limits::{HEAD_LEN, MAGIC, MAX_HEADER_LEN, MAX_STRING_LEN};
 pub use mesh::{MESH_MAGIC, MeshHeader, MeshPairs};
 pub use patch::Patch;
-pub use view::{Entries, HeaderView, Ints, Sections, Strings};
+pub use view::{Entries, HeaderView, Ints, Layout, Sections, Strings};
 pub use writer::HeaderWriter;

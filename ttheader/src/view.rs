@@ -22,9 +22,11 @@ pub struct HeaderView<'a> {
     layout: Layout,
 }
 
-/// Where the parts of a checked header are.
+/// Where the parts of a checked header are: what [`HeaderView::parse`] found, without the bytes.
+///
+/// Whoever keeps a frame's bytes and this has the view again for nothing, by [`HeaderView::with_layout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub struct Layout {
     pub(crate) head: Head,
     pub(crate) spans: Spans,
 }
@@ -79,14 +81,18 @@ impl<'a> HeaderView<'a> {
         Ok(Self { bytes, layout: Layout { head, spans } })
     }
 
-    /// A view of bytes that have been checked.
+    /// The view of `bytes` that gave `layout`, without another look. Other bytes make a view that says nothing
+    /// sensible; it does not panic.
+    #[must_use]
     #[inline]
-    pub(crate) fn from_checked(bytes: &'a [u8], layout: Layout) -> Self {
+    pub fn with_layout(bytes: &'a [u8], layout: Layout) -> Self {
         Self { bytes, layout }
     }
 
+    /// Where the parts are, to be kept beside the bytes.
+    #[must_use]
     #[inline]
-    pub(crate) fn layout(&self) -> Layout {
+    pub fn layout(&self) -> Layout {
         self.layout
     }
 

@@ -151,7 +151,8 @@ impl Message {
         if self.parts.shape.form.outer != Outer::TtHeader {
             return None;
         }
-        HeaderView::parse(self.parts.frame.get(..self.parts.shape.outer_len)?).ok()
+        let header = self.parts.frame.get(..self.parts.shape.outer_len)?;
+        self.parts.facts.layout.map(|layout| HeaderView::with_layout(header, layout))
     }
 
     /// The pairs of a mesh header, none where there is no such header.
@@ -271,6 +272,8 @@ pub struct HeaderFacts {
     pub header_seqid: i32,
     /// How many string and int entries there are, the ACL token counted as one.
     pub entries: u32,
+    /// Where the parts of a TTHeader are, so that it is read once.
+    pub layout: Option<ttheader::Layout>,
 }
 
 /// How a reply turned out.

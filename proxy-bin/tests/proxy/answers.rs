@@ -199,13 +199,12 @@ fn what_a_caller_gets_wrong_is_answered_by_a_close() {
     let types = [0, 2, 3, 6, 7, 0x0101].map(|number| Message::call("echo", 7).message_type(MessageType(number)));
     let types = types.iter().flat_map(|call| Form::ALL.map(|form| (form, call.clone().form(form).bytes())));
     let wrong = wrong.into_iter().map(|(name, hex)| (name.to_owned(), from_hex(&hex)));
-    let mut count = 0;
-    for (name, bytes) in wrong.chain(types.map(|(form, bytes)| (format!("a type of message in {form:?}"), bytes))) {
+    let types = types.map(|(form, bytes)| (format!("a type of message in {form:?}"), bytes));
+    for (count, (name, bytes)) in (1..).zip(wrong.chain(types)) {
         let mut caller = proxy.connect();
         caller.send(&bytes);
         let came = caller.read_to_close();
         assert!(came.is_empty(), "{name}: {came:02x?}");
-        count += 1;
         proxy.eventually(&name, |totals| totals.downstream_refused == count && totals.downstream_open == 0);
     }
     assert_eq!(backend.connections(), 0);

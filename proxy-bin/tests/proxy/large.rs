@@ -142,7 +142,7 @@ fn a_backend_that_does_not_read_holds_its_caller_up_and_nobody_else() {
         if conn.number() == 0 {
             gate.lock().unwrap().recv().unwrap();
         }
-        while let Some(call) = conn.next() {
+        while let Some(call) = conn.next_call() {
             conn.send(call.reply().text("done").bytes());
         }
     });
@@ -164,7 +164,7 @@ fn a_caller_that_does_not_read_holds_its_backend_up_and_nobody_else() {
     let (stuck, is_stuck) = mpsc::channel();
     let stuck = Mutex::new(stuck);
     let backend = RawServer::start(move |mut conn| {
-        while let Some(call) = conn.next() {
+        while let Some(call) = conn.next_call() {
             if call.method != b"big" {
                 conn.send(call.reply().bytes());
                 continue;
@@ -213,7 +213,7 @@ fn the_rest_of_a_refused_call_is_passed_over_and_the_connection_goes_on() {
 fn a_backend_that_dies_in_its_reply_ends_the_callers_connection() {
     for resets in [false, true] {
         let backend = RawServer::start(move |mut conn| {
-            while let Some(call) = conn.next() {
+            while let Some(call) = conn.next_call() {
                 let wire = call.reply().text(&pattern(MIB)).bytes();
                 if call.method == b"echo" {
                     conn.send(call.reply().bytes());
@@ -254,7 +254,7 @@ fn a_backend_that_dies_in_a_large_call_costs_that_call_alone() {
             conn.read_exact(100_000);
             return;
         }
-        while let Some(call) = conn.next() {
+        while let Some(call) = conn.next_call() {
             conn.send(call.reply().bytes());
         }
     });
@@ -317,12 +317,10 @@ fn an_answer_that_comes_before_the_request_is_through_is_passed_on() {
 fn what_is_over_the_limit_is_closed_by_its_length_alone() {
     let backend = RawServer::replying(|call| call.reply().text(&pattern(2 * MIB)).bytes());
     let proxy = Setup::to(&backend).listener("max_message = \"1MiB\"").start();
-    let mut refused = 0;
-    for form in [Form::Framed, Form::TtHeader, Form::TtHeaderFramed, Form::MeshFramed] {
+    for (refused, form) in (1..).zip([Form::Framed, Form::TtHeader, Form::TtHeaderFramed, Form::MeshFramed]) {
         let mut caller = proxy.connect();
         caller.send(&Message::call("echo", 7).form(form).text(&pattern(MIB)).bytes()[..200]);
         caller.expect_close();
-        refused += 1;
         proxy.eventually("it is counted", |totals| totals.downstream_refused == refused);
     }
     assert_eq!(backend.connections(), 0);

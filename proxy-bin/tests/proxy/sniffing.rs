@@ -65,7 +65,7 @@ fn every_reply_vector_split_at_every_byte_is_the_same_reply() {
         let wire = vector.bytes.clone();
         // The call's number says where the reply is cut.
         let backend = RawServer::start(move |mut conn| {
-            while let Some(call) = conn.next() {
+            while let Some(call) = conn.next_call() {
                 let cut = usize::try_from(call.header_seqid).unwrap();
                 conn.send(&wire[..cut]);
                 std::thread::yield_now();
@@ -158,8 +158,7 @@ fn a_listener_takes_only_what_it_is_for() {
             Form::Framed | Form::MeshFramed => Protocol::Framed,
             Form::Buffered | Form::MeshBuffered => Protocol::Buffered,
         };
-        let mut refused = 0;
-        for form in Form::ALL {
+        for (refused, form) in (1..).zip(Form::ALL) {
             let mut caller = proxy.connect();
             caller.send(Message::call("echo", 7).form(form).bytes());
             if of(form) == allowed {
@@ -174,7 +173,6 @@ fn a_listener_takes_only_what_it_is_for() {
                 assert_eq!(caller.receive().seqid, 8);
             }
             caller.expect_close();
-            refused += 1;
             proxy.eventually("it is counted", |totals| totals.downstream_refused == refused);
         }
         assert_eq!(proxy.totals().calls_of(allowed), 4, "two forms, two calls each");

@@ -20,7 +20,7 @@ const FORMS: [Form; 4] = [Form::Buffered, Form::Framed, Form::TtHeader, Form::Tt
 /// How many connections it takes to make a call, one to `method` that `behave` answers, and another call.
 fn connections_around(call: &Message, behave: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static) -> usize {
     let backend = RawServer::start(move |mut conn| {
-        while let Some(call) = conn.next() {
+        while let Some(call) = conn.next_call() {
             let reply = if call.method == b"echo" { call.reply().bytes() } else { behave(&call) };
             conn.send(reply);
         }
@@ -97,7 +97,7 @@ fn a_connection_closed_while_idle_costs_nobody_a_call() {
     let (done, closed) = mpsc::channel::<()>();
     let (closing, done) = (Mutex::new(closing), Mutex::new(done));
     let backend = RawServer::start(move |mut conn| {
-        let call = conn.next().unwrap();
+        let call = conn.next_call().unwrap();
         conn.send(call.reply().bytes());
         closing.lock().unwrap().recv().unwrap();
         conn.shut_down();
@@ -117,7 +117,7 @@ fn a_connection_closed_while_idle_costs_nobody_a_call() {
 #[test]
 fn a_connection_closed_when_the_request_is_on_its_way_costs_one_retry_that_nobody_sees() {
     let backend = RawServer::start(|mut conn| {
-        if let Some(call) = conn.next() {
+        if let Some(call) = conn.next_call() {
             conn.send(call.reply().bytes());
             conn.shut_down();
         }
@@ -138,9 +138,9 @@ fn a_call_that_the_backend_took_is_never_sent_again() {
         for form in FORMS {
             // Keeps the connection of the first call, and takes the second with it.
             let backend = RawServer::start(move |mut conn| {
-                let call = conn.next().unwrap();
+                let call = conn.next_call().unwrap();
                 conn.send(call.reply().bytes());
-                if conn.next().is_some() && resets {
+                if conn.next_call().is_some() && resets {
                     conn.reset();
                 }
             });
@@ -160,7 +160,7 @@ fn a_call_that_the_backend_took_is_never_sent_again() {
 
 /// Calls to `cut` get the first so many bytes of their reply, then the end; others are echoed.
 fn cutter(mut conn: RawConn) {
-    while let Some(call) = conn.next() {
+    while let Some(call) = conn.next_call() {
         let reply = call.reply().bytes();
         if call.method != b"cut" {
             conn.send(reply);
@@ -242,7 +242,7 @@ fn an_unused_connection_is_closed_after_its_time() {
 /// Replies to each eight calls in reverse, once all eight are there.
 fn reversed_eights(mut conn: RawConn) {
     loop {
-        let Some(calls) = (0..8).map(|_| conn.next()).collect::<Option<Vec<_>>>() else { return };
+        let Some(calls) = (0..8).map(|_| conn.next_call()).collect::<Option<Vec<_>>>() else { return };
         for call in calls.iter().rev() {
             conn.send(call.reply().bytes());
         }
@@ -274,7 +274,7 @@ fn callers_share_one_connection_and_each_gets_its_own_reply() {
 #[test]
 fn replies_that_nobody_waits_for_are_dropped_on_a_shared_connection() {
     let backend = RawServer::start(|mut conn| {
-        while let Some(call) = conn.next() {
+        while let Some(call) = conn.next_call() {
             for unknown in [call.seqid + 0x1_0000, call.seqid + 1, -1, 0x7fff_ffff, 0] {
                 conn.send(call.reply().seqid(unknown).bytes());
             }
@@ -299,8 +299,8 @@ fn a_shared_connection_that_is_lost_fails_its_calls_and_no_others() {
             if conn.number() > 0 {
                 return reversed_eights(conn);
             }
-            let answered = conn.next().unwrap();
-            let _lost = (conn.next(), conn.next(), conn.next());
+            let answered = conn.next_call().unwrap();
+            let _lost = (conn.next_call(), conn.next_call(), conn.next_call());
             conn.send(answered.reply().bytes());
             if resets {
                 conn.read_exact(1);
@@ -337,11 +337,11 @@ fn crrst_on_a_shared_connection_lets_it_finish_what_it_has() {
         let (second, seconds) = (Mutex::new(second), Mutex::new(seconds));
         let backend = RawServer::start(move |mut conn| {
             if conn.number() > 0 {
-                let call = conn.next().unwrap();
+                let call = conn.next_call().unwrap();
                 conn.send(call.reply().bytes());
                 second.lock().unwrap().send(()).unwrap();
             } else {
-                let (first, held) = (conn.next().unwrap(), conn.next().unwrap());
+                let (first, held) = (conn.next_call().unwrap(), conn.next_call().unwrap());
                 let reply = first.reply();
                 conn.send(if notice {
                     [control.clone(), reply.bytes()].concat()
@@ -352,7 +352,7 @@ fn crrst_on_a_shared_connection_lets_it_finish_what_it_has() {
                 seconds.lock().unwrap().recv().unwrap();
                 conn.send(held.reply().bytes());
             }
-            conn.next();
+            conn.next_call();
         });
         let proxy = Setup::to(&backend).cluster("mux = true").start();
         let (mut first, mut held) = (proxy.connect(), proxy.connect());
@@ -387,8 +387,8 @@ fn a_oneway_call_does_not_retire_a_shared_connection() {
 #[test]
 fn a_reply_that_is_late_is_dropped_on_a_shared_connection() {
     let backend = RawServer::start(|mut conn| {
-        let late = conn.next().unwrap();
-        while let Some(call) = conn.next() {
+        let late = conn.next_call().unwrap();
+        while let Some(call) = conn.next_call() {
             conn.send(late.reply().text("late").bytes());
             conn.send(call.reply().bytes());
         }
