@@ -10,7 +10,7 @@ impl Chance {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,12 +25,12 @@ impl Chance {
     /// When `limit` is zero.
     pub fn below(&mut self, limit: usize) -> usize {
         let limit = u64::try_from(limit).expect("a count");
-        usize::try_from(self.next() % limit).expect("a count")
+        usize::try_from(self.draw() % limit).expect("a count")
     }
 
     /// A byte.
     pub fn byte(&mut self) -> u8 {
-        self.next().to_be_bytes()[0]
+        self.draw().to_be_bytes()[0]
     }
 
     /// One of `things`.

@@ -183,7 +183,7 @@ impl RawConn {
     }
 
     /// As [`next_message`](Self::next_message), taken apart.
-    pub fn next(&mut self) -> Option<Message> {
+    pub fn next_call(&mut self) -> Option<Message> {
         self.next_message().map(|message| Message::parse(&message))
     }
 

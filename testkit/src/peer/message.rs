@@ -383,6 +383,16 @@ pub(super) fn len(wire: &[u8]) -> Option<usize> {
     (wire.len() >= len).then_some(len)
 }
 
+/// Makes a REPLY of a request in place; false where none is expected.
+pub(super) fn turn_around(wire: &mut [u8]) -> bool {
+    let (payload_at, ..) = outer(wire).expect("a message");
+    let message_at = if wire[payload_at..].starts_with(&THRIFT) { payload_at } else { payload_at + 4 };
+    let message_type = &mut wire[message_at + 2..message_at + 4];
+    let expected = message_type != MessageType::ONEWAY.0.to_be_bytes();
+    message_type.copy_from_slice(&MessageType::REPLY.0.to_be_bytes());
+    expected
+}
+
 /// Where the payload starts, and whether a TTHeader or a mesh header stands before it.
 fn outer(wire: &[u8]) -> Option<(usize, bool, bool)> {
     match wire.first_chunk::<8>()? {
