@@ -159,11 +159,13 @@ fn patch_header(
 ) -> Result<(), Fault> {
     let (shape, facts) = (message.shape(), message.facts());
     let timeout = edits.timeout_ms.map(|ms| ms.to_string());
+    // What might not fit into the header is left out: none of it is worth the call (8.7).
+    let has_room = shape.outer_len.saturating_add(ADDED_HINT) <= ttheader::MAX_HEADER_LEN;
     let mut patch = Patch::new();
     if let Some(seqid) = edits.seqid {
         patch.seq(seqid);
     }
-    if let Some(address) = edits.remote_address.filter(|_| !facts.remote_address) {
+    if let Some(address) = edits.remote_address.filter(|_| has_room && !facts.remote_address) {
         patch.append_string(keys::REMOTE_ADDRESS, address.as_bytes());
     }
     if let Some(timeout) = timeout.as_ref().filter(|_| changes_timeout(message, edits)) {
@@ -173,12 +175,12 @@ fn patch_header(
         Reset::Remove if facts.reset => {
             patch.remove_string(keys::CONNECTION_RESET);
         }
-        Reset::Announce if !facts.reset => {
+        Reset::Announce if has_room && !facts.reset => {
             patch.append_string(keys::CONNECTION_RESET, b"1");
         }
         _ => {}
     }
-    if to.framed != shape.form.framed && view.int(IntKey::TRANSPORT_TYPE).is_some() {
+    if has_room && to.framed != shape.form.framed && view.int(IntKey::TRANSPORT_TYPE).is_some() {
         patch.set_int(IntKey::TRANSPORT_TYPE, if to.framed { &b"framed"[..] } else { b"unframed" });
     }
     if let Some(checksum) = &checksum {
