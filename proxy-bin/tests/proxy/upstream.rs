@@ -329,6 +329,22 @@ fn a_shared_connection_that_is_lost_fails_its_calls_and_no_others() {
 }
 
 #[test]
+fn a_shared_connection_closed_while_idle_costs_nobody_a_call() {
+    let backend = RawServer::start(|mut conn| {
+        if let Some(call) = conn.next_call() {
+            conn.send(call.reply().bytes());
+        }
+    });
+    let proxy = Setup::to(&backend).cluster("mux = true").start();
+    let mut caller = proxy.connect();
+    for seqid in 0..20 {
+        let call = Message::call("echo", seqid).form(Form::TtHeader);
+        assert_eq!(caller.exchange(&call), call.reply());
+        proxy.eventually("its end is seen", |totals| totals.upstream_open == 0);
+    }
+}
+
+#[test]
 fn crrst_on_a_shared_connection_lets_it_finish_what_it_has() {
     let control = vector("mux_control_frame").bytes;
     for notice in [true, false] {
