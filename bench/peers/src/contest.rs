@@ -20,7 +20,7 @@ pub struct Contest<'a> {
 
 struct Entry<'a> {
     name: String,
-    work: Box<dyn FnMut(u64) + 'a>,
+    work: Box<dyn FnMut(u64) -> Duration + 'a>,
     allocations: f64,
     turns: Vec<f64>,
 }
@@ -33,13 +33,38 @@ impl<'a> Contest<'a> {
 
     /// Takes part with `work`, whose result is of no interest but has to be worked out. The first entry is what the
     /// others are divided by.
-    pub fn entry<R>(mut self, name: impl Into<String>, mut work: impl FnMut() -> R + 'a) -> Self {
-        let work = Box::new(move |times| {
+    pub fn entry<R>(self, name: impl Into<String>, mut work: impl FnMut() -> R + 'a) -> Self {
+        self.push(name.into(), move |times| {
+            let start = Instant::now();
             for _ in 0..times {
                 black_box(work());
             }
-        });
-        self.entries.push(Entry { name: name.into(), work, allocations: 0.0, turns: Vec::new() });
+            start.elapsed()
+        })
+    }
+
+    /// Takes part with `work` on something that is made anew each time, which does not count. For work of a
+    /// microsecond and more: the clock is read each time too.
+    pub fn entry_on<S, R>(
+        self,
+        name: impl Into<String>,
+        mut make: impl FnMut() -> S + 'a,
+        mut work: impl FnMut(S) -> R + 'a,
+    ) -> Self {
+        self.push(name.into(), move |times| {
+            let mut took = Duration::ZERO;
+            for _ in 0..times {
+                let input = black_box(make());
+                let start = Instant::now();
+                black_box(work(input));
+                took += start.elapsed();
+            }
+            took
+        })
+    }
+
+    fn push(mut self, name: String, work: impl FnMut(u64) -> Duration + 'a) -> Self {
+        self.entries.push(Entry { name, work: Box::new(work), allocations: 0.0, turns: Vec::new() });
         self
     }
 
@@ -57,9 +82,7 @@ impl<'a> Contest<'a> {
         }
         for _ in 0..TURNS {
             for (entry, &times) in self.entries.iter_mut().zip(&times) {
-                let start = Instant::now();
-                (entry.work)(times);
-                entry.turns.push(start.elapsed().as_nanos() as f64 / times as f64);
+                entry.turns.push((entry.work)(times).as_nanos() as f64 / times as f64);
             }
         }
         self.print();
@@ -86,12 +109,10 @@ impl<'a> Contest<'a> {
     }
 }
 
-fn times_per_turn(work: &mut dyn FnMut(u64)) -> u64 {
+fn times_per_turn(work: &mut dyn FnMut(u64) -> Duration) -> u64 {
     let mut times = 1;
     loop {
-        let start = Instant::now();
-        work(times);
-        let took = start.elapsed();
+        let took = work(times);
         if took >= TURN / 4 {
             return ((times as f64 * TURN.as_secs_f64() / took.as_secs_f64()) as u64).max(1);
         }

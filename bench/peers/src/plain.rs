@@ -128,6 +128,7 @@ fn fixed_len(ttype: u8) -> usize {
 }
 
 /// The frame that `src` begins with, if it is all there.
+#[inline]
 pub fn split_frame(src: &mut BytesMut, max: usize) -> Result<Option<Bytes>, usize> {
     if src.len() < 4 {
         return Ok(None);
