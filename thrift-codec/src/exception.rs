@@ -1,12 +1,12 @@
 //! Bodies of EXCEPTION messages, in Thrift and in Kitex-Protobuf, and the codes in them (spec 1.6, 4).
 
 use bytes::{BufMut, BytesMut};
-use nom::{Parser, number::complete::be_i32};
+use nom::Parser;
 
 use crate::{
     DecodeError, EncodeError, MAX_DEPTH, Skipper, TType,
     binary::{FieldHeader, Writer},
-    grammar::{FromEnd, Parsed, field, field_header, run, string},
+    grammar::{FromEnd, Parsed, array, bytes, field_header, run, string},
 };
 
 /// No code was given.
@@ -172,7 +172,7 @@ fn application_exception(input: &[u8]) -> Parsed<'_, ApplicationException<'_>> {
                 rest
             }
             Some(CODE) => {
-                let (rest, code) = field("code", 4, be_i32).parse(value)?;
+                let (rest, code) = array("code").map(i32::from_be_bytes).parse(value)?;
                 exception.code = code;
                 rest
             }
@@ -221,15 +221,14 @@ fn error_proto(input: &[u8]) -> Parsed<'_, ErrorProto<'_>> {
             }
             LENGTH_DELIMITED => {
                 let (rest, len) = varint("length", value)?;
-                let (rest, bytes) =
-                    crate::grammar::bytes("bytes", usize::try_from(len).unwrap_or(usize::MAX)).parse(rest)?;
+                let (rest, text) = bytes("bytes", usize::try_from(len).unwrap_or(usize::MAX)).parse(rest)?;
                 if tag == u64::from(MESSAGE_TAG) {
-                    error.message = bytes;
+                    error.message = text;
                 }
                 rest
             }
-            FIXED64 => crate::grammar::bytes("fixed64", 8).parse(value)?.0,
-            FIXED32 => crate::grammar::bytes("fixed32", 4).parse(value)?.0,
+            FIXED64 => bytes("fixed64", 8).parse(value)?.0,
+            FIXED32 => bytes("fixed32", 4).parse(value)?.0,
             _ => return Err(not_protobuf("tag", rest, tag)),
         };
     }

@@ -1,14 +1,11 @@
 //! The envelope around a struct: version, message type, method name, seqid (spec 1.1, 4).
 
 use bytes::{BufMut, BytesMut};
-use nom::{
-    Parser,
-    number::complete::{be_i32, be_u16},
-};
+use nom::Parser;
 
 use crate::{
     DecodeError, EncodeError,
-    grammar::{FromEnd, Parsed, bytes, field, length, run},
+    grammar::{FromEnd, Parsed, array, bytes, length, run},
 };
 
 /// Length of what is fixed in an envelope, in bytes: all of it but the method name.
@@ -164,9 +161,9 @@ pub(crate) fn i32_len(field: &'static str, len: usize) -> Result<i32, EncodeErro
 
 #[inline]
 fn envelope<'a>(max_name_len: usize) -> impl Parser<&'a [u8], Output = MessageHeader<'a>, Error = FromEnd> {
-    let message_type = field("message type", 2, be_u16).map(MessageType);
+    let message_type = array("message type").map(u16::from_be_bytes).map(MessageType);
     let name = length("method name length", max_name_len).flat_map(|len| bytes("method name", len));
-    let seqid = field("seqid", 4, be_i32);
+    let seqid = array("seqid").map(i32::from_be_bytes);
     (version, message_type, name, seqid)
         .map(|(version, message_type, name, seqid)| MessageHeader::new(version, message_type, name, seqid))
 }
@@ -180,7 +177,7 @@ fn version(input: &[u8]) -> Parsed<'_, Version> {
         Some(0x00) => return Err(FromEnd::at(input, |offset| DecodeError::Unversioned { offset })),
         _ => {}
     }
-    let (rest, version) = field("version", 2, be_u16).map(Version).parse(input)?;
+    let (rest, version) = array("version").map(u16::from_be_bytes).map(Version).parse(input)?;
     match version {
         Version::THRIFT | Version::KITEX_PROTOBUF => Ok((rest, version)),
         Version(actual) => {

@@ -2,6 +2,7 @@
 //! resuming, offsets in errors, or an interface that anybody else could use.
 
 use bytes::{Buf, Bytes, BytesMut};
+use thrift_codec::{ApplicationException, DecodeError, MessageHeader, MessageType, Skipper, TType, Version};
 
 /// What is wrong with a struct.
 #[derive(Debug, PartialEq)]
@@ -142,6 +143,80 @@ pub fn split_frame(src: &mut BytesMut, max: usize) -> Result<Option<Bytes>, usiz
     }
     src.advance(4);
     Ok(Some(src.split_to(len).freeze()))
+}
+
+/// The envelope of a message, by a cursor; errors as the crate's.
+#[inline]
+pub fn envelope(message: &[u8]) -> Result<MessageHeader<'_>, DecodeError> {
+    let mut at = Cursor { src: message, pos: 0 };
+    let version = Version(u16::from_be_bytes(at.array("version")?));
+    match (message[0], version) {
+        (_, Version::THRIFT | Version::KITEX_PROTOBUF) => {}
+        (0x82, _) => return Err(DecodeError::Compact { offset: 0 }),
+        (0, _) => return Err(DecodeError::Unversioned { offset: 0 }),
+        _ => return Err(DecodeError::BadVersion { offset: 0, expected: 0x8001, actual: version.0 }),
+    }
+    let message_type = MessageType(u16::from_be_bytes(at.array("message type")?));
+    let name = at.bytes("method name length", "method name")?;
+    let seqid = i32::from_be_bytes(at.array("seqid")?);
+    Ok(MessageHeader::new(version, message_type, name, seqid))
+}
+
+/// An exception, by a cursor; errors as the crate's.
+#[inline]
+pub fn application_exception(body: &[u8]) -> Result<ApplicationException<'_>, DecodeError> {
+    let mut at = Cursor { src: body, pos: 0 };
+    let mut exception = ApplicationException::new(0, &[]);
+    loop {
+        let [ttype] = at.array("field type")?;
+        if ttype == 0 {
+            return Ok(exception);
+        }
+        match (ttype, i16::from_be_bytes(at.array("field id")?)) {
+            (11, 1) => exception.message = at.bytes("string length", "string")?,
+            (8, 2) => exception.code = i32::from_be_bytes(at.array("code")?),
+            _ => {
+                let mut skipper = Skipper::new(TType(ttype)).with_max_depth(63);
+                let rest = &body[at.pos..];
+                match skipper.skip(rest).map_err(|error| error.shifted(at.pos))? {
+                    Some(len) => at.pos += len,
+                    None => return Err(skipper.truncated().shifted(at.pos)),
+                }
+            }
+        }
+    }
+}
+
+struct Cursor<'a> {
+    src: &'a [u8],
+    pos: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+        let Some(bytes) = self.src[self.pos..].first_chunk() else {
+            return Err(self.truncated(field, N));
+        };
+        self.pos += N;
+        Ok(*bytes)
+    }
+
+    fn bytes(&mut self, length: &'static str, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        let offset = self.pos;
+        let len = i32::from_be_bytes(self.array(length)?);
+        let Ok(len) = usize::try_from(len) else {
+            return Err(DecodeError::Negative { field: length, offset, actual: len });
+        };
+        let Some(bytes) = self.src[self.pos..].get(..len) else {
+            return Err(self.truncated(field, len));
+        };
+        self.pos += len;
+        Ok(bytes)
+    }
+
+    fn truncated(&self, field: &'static str, expected: usize) -> DecodeError {
+        DecodeError::Truncated { field, offset: self.pos, expected, actual: self.src.len() - self.pos }
+    }
 }
 
 #[cfg(test)]
