@@ -60,6 +60,9 @@ func normal(o call.Observation) call.Observation {
 	tidyMap(out.Reply.Strings)
 	for i := range out.Seen {
 		tidyMap(out.Seen[i].Strings)
+		if dialled := out.Seen[i].Ints[11]; strings.HasPrefix(dialled, "127.0.0.1:") {
+			out.Seen[i].Ints[11] = "ADDR" // Volo tells whom it called, which is the proxy or the server
+		}
 	}
 	return out
 }

@@ -1,9 +1,9 @@
 //! Generates the service from the IDL that all peers share.
 fn main() {
-    let idl = std::path::PathBuf::from("../idl/echo.thrift");
-    println!("cargo:rerun-if-changed=../idl/echo.thrift");
+    println!("cargo:rerun-if-changed=../idl");
     if let Err(err) = volo_build::Builder::thrift()
-        .add_service(idl)
+        .add_service("../idl/echo.thrift")
+        .add_service("../idl/ghost.thrift")
         .include_dirs(vec!["../idl".into()])
         .write()
     {
