@@ -82,10 +82,8 @@ impl Pipeline {
 impl Serve for Pipeline {
     async fn serve(self: Rc<Self>, accepted: Accepted, drain: Rc<Drain>) {
         let open = Open::count(Arc::clone(&self.counters));
-        let place = Arc::clone(&accepted.open);
+        // Its place under the listener's limit goes with `accepted`: whoever sees the gauge fall finds it free.
         self.connection(accepted, drain).await;
-        // In this order, so that whoever sees the gauge fall finds the place free.
-        drop(place);
         drop(open);
     }
 
