@@ -182,13 +182,17 @@ fn a_listener_takes_only_what_it_is_for() {
 #[test]
 fn connections_over_the_limit_are_closed_at_once() {
     let backend = RawServer::echo();
-    let proxy = Setup::to(&backend).listener("max_connections = 2").start();
-    let mut callers = [proxy.connect(), proxy.connect()];
-    callers.iter_mut().for_each(|caller| assert_eq!(caller.exchange(&Message::call("echo", 1)).seqid, 1));
-    proxy.connect().expect_close();
-    assert_eq!(proxy.totals().downstream_over_limit, 1);
+    let proxy = Setup::to(&backend).listener("max_connections = 3").start();
+    let callers = [1, 2, 3].map(|seqid| {
+        let mut caller = proxy.connect();
+        assert_eq!(caller.exchange(&Message::call("echo", seqid)).seqid, seqid);
+        caller
+    });
+    for refused in 1..=3 {
+        proxy.connect().expect_close();
+        assert_eq!(proxy.totals().downstream_over_limit, refused);
+    }
     drop(callers);
     proxy.eventually("there is room again", |totals| totals.downstream_open == 0);
-    // The acceptor learns of it with the connection's end.
     assert_eq!(proxy.connect().exchange(&Message::call("echo", 1)).seqid, 1);
 }
