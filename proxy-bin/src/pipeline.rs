@@ -7,12 +7,12 @@ use std::task::Poll;
 
 use tokio::net::TcpStream;
 
-use crate::accept::drain::{Drain, QUIET};
 use crate::accept::{Accepted, Serve};
 use crate::config::Config;
 use crate::downstream::{self, Settings};
 use crate::layer::deadline;
 use crate::route::RouteTable;
+use crate::rpc::drain::{Drain, QUIET};
 use crate::rpc::{Call, Downstream, Fault, Handle, Protocol, Reply};
 use crate::sniff::{self, Verdict};
 use crate::telemetry::Counters;

@@ -1,6 +1,5 @@
 //! Connections: taken by the listeners, handed to the worker with the fewest, served there, drained.
 
-pub(crate) mod drain;
 mod listen;
 mod worker;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::accept::drain::Drain;
+use crate::rpc::drain::Drain;
 
 /// A connection on its way to a worker.
 #[derive(Debug)]

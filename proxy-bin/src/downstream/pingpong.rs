@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::accept::drain::{Drain, QUIET};
 use crate::downstream::body::{Gate, RequestBody};
 use crate::downstream::calls::Calls;
 use crate::downstream::replies::{self, Finished, Replies};
+use crate::rpc::drain::{Drain, QUIET};
 use crate::rpc::{Call, Downstream, Handle, Message, Protocol, Reply, Rest};
 use crate::telemetry::Counters;
 use crate::wire::arena;

@@ -1,6 +1,7 @@
 //! The vocabulary that every stage shares: what a call, a reply and a failure are, whatever protocol they came by.
 
 mod call;
+pub(crate) mod drain;
 mod fault;
 mod form;
 mod message;
