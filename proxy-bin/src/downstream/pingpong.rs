@@ -157,20 +157,19 @@ impl Driver {
                 self.want = bytes;
                 None
             }
-            Ok(Decoded::Message { frame, shape, facts, missing }) => {
+            Ok(Decoded::Message { mut message, missing }) => {
                 self.want = 0;
                 self.read_stall.reset();
-                let protocol = shape.form.protocol();
+                let protocol = message.shape().form.protocol();
                 if !self.settings.protocols.contains(&protocol) {
                     self.refuse(&format!("{protocol} is not allowed here"));
                     return None;
                 }
                 self.counters.call(protocol);
-                let rest = (missing > 0).then(|| {
+                if missing > 0 {
                     let body = RequestBody::new(&self.conn, &self.gate, missing, self.settings.read_timeout);
-                    Rest::new(missing, Box::new(body))
-                });
-                let message = Message::new(frame, shape, facts, rest);
+                    message.set_rest(Rest::new(missing, Box::new(body)));
+                }
                 Some(Call::new(message, Rc::clone(&self.downstream)))
             }
             Err(malformed) => {

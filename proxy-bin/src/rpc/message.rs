@@ -32,8 +32,8 @@ struct Parts {
 impl Message {
     /// A message over the bytes at hand. `frame` holds everything up to and including the envelope.
     #[must_use]
-    pub fn new(frame: Bytes, shape: Shape, facts: HeaderFacts, rest: Option<Rest>) -> Self {
-        Self { parts: Box::new(Parts { frame, shape, facts, rest, seqid_rewrite: None }) }
+    pub fn new(frame: Bytes, shape: Shape, facts: HeaderFacts) -> Self {
+        Self { parts: Box::new(Parts { frame, shape, facts, rest: None, seqid_rewrite: None }) }
     }
 
     /// Lets the message leave with another sequence id: a shared connection numbers calls by itself.

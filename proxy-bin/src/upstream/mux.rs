@@ -311,13 +311,13 @@ impl Link {
                     self.want = bytes;
                     return Poll::Ready(Ok(()));
                 }
-                Ok(Decoded::Message { frame, shape, facts, .. }) => {
+                Ok(Decoded::Message { message, .. }) => {
                     self.read_stall.reset();
-                    if facts.reset {
+                    if message.facts().reset {
                         // The backend is going to close: it finishes what it has, and gets nothing new.
                         shared.open.set(false);
                     }
-                    if !shared.deliver(Message::new(frame, shape, facts, None)) {
+                    if !shared.deliver(message) {
                         counters.replies_unclaimed.add_one();
                     }
                 }

@@ -123,8 +123,7 @@ impl Exchange<'_> {
         loop {
             if conn.buffered() > 0 {
                 match conn.with_inbox(|inbox| decoder.decode(inbox)) {
-                    Ok(Decoded::Message { frame, shape, facts, missing }) => {
-                        let message = Message::new(frame, shape, facts, None);
+                    Ok(Decoded::Message { message, missing }) => {
                         return Ok(Incoming { message, missing, clean: missing > 0 || conn.buffered() == 0 });
                     }
                     Ok(Decoded::Need(bytes)) => want = bytes,

@@ -13,7 +13,7 @@ use ttheader::IntKey;
 
 use crate::cli::demo::Seen;
 use crate::cli::demo::caller::LIMITS;
-use crate::rpc::{Call, Downstream, Message};
+use crate::rpc::{Call, Downstream};
 use crate::wire::conn::Conn;
 use crate::wire::outbox::Outbox;
 use crate::wire::pingpong::{Decoded, Decoder, Origin, Side, answer};
@@ -52,9 +52,9 @@ async fn serve(stream: TcpStream, peer: SocketAddr, seen: &Seen) -> io::Result<(
     let mut want = 0;
     loop {
         match conn.with_inbox(|inbox| decoder.decode(inbox)).map_err(io::Error::other)? {
-            Decoded::Message { frame, shape, facts, .. } => {
-                let call = Call::new(Message::new(frame, shape, facts, None), Rc::clone(&downstream));
-                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(shape.form);
+            Decoded::Message { message, .. } => {
+                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.shape().form);
+                let call = Call::new(message, Rc::clone(&downstream));
                 if !call.is_oneway() {
                     echo(&call, &mut outbox);
                 }

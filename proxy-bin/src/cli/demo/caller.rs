@@ -84,9 +84,9 @@ pub(crate) fn call(addr: SocketAddr, kind: &Kind) -> Result<Answer, Problem> {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         inbox.extend_from_slice(chunk.get(..read).unwrap_or_default());
-        if let Decoded::Message { frame, shape, .. } = decoder.decode(&mut inbox)? {
+        if let Decoded::Message { message, .. } = decoder.decode(&mut inbox)? {
             let latency = start.elapsed();
-            let body = frame.get(shape.body_at()..).unwrap_or_default();
+            let (shape, body) = (message.shape(), message.body());
             if shape.message_type != MessageType::REPLY || !body.windows(TEXT.len()).any(|part| part == TEXT) {
                 return Err(Problem::Reply(String::from_utf8_lossy(body).into_owned()));
             }
@@ -95,7 +95,7 @@ pub(crate) fn call(addr: SocketAddr, kind: &Kind) -> Result<Answer, Problem> {
             if shape.form != expected {
                 return Err(Problem::Form { got: shape.form, expected });
             }
-            return Ok(Answer { form: shape.form, sent: request.len(), received: frame.len(), latency });
+            return Ok(Answer { form: shape.form, sent: request.len(), received: message.frame().len(), latency });
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Bytes → message, by the detection order of pingpong-wire 2.3. Nothing is read twice: what is known of a message
 //! that is not complete yet is kept until the rest has come.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use thrift_codec::{MessageHeader, MessageType, Skipper, Version};
 use ttheader::{Entry, Flags, Head, HeaderView, IntKey, MeshHeader, keys};
 
-use crate::rpc::{Form, HeaderFacts, Outer, Shape};
+use crate::rpc::{Form, HeaderFacts, Message, Outer, Shape};
 
 /// Which way the messages of a connection go; decides the message types that are legal (pingpong-wire 1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) enum Decoded {
     /// A message, taken from the inbox; with bytes still to come where `missing` is not zero.
-    Message { frame: Bytes, shape: Shape, facts: HeaderFacts, missing: u64 },
+    Message { message: Message, missing: u64 },
     /// The inbox shall hold this many bytes before another look is worth it.
     Need(usize),
 }
@@ -212,19 +212,17 @@ impl Decoder {
     /// Takes a message of known length, whole or as far as it is here.
     fn take(&self, inbox: &mut BytesMut, shape: Shape, facts: HeaderFacts) -> Decoded {
         let have = u64_len(inbox.len());
-        if have == shape.frame_len {
+        let (frame, missing) = if have == shape.frame_len {
             // The usual case, and cheaper than to split.
-            return Decoded::Message { frame: std::mem::take(inbox).freeze(), shape, facts, missing: 0 };
-        }
-        if have > shape.frame_len {
-            let frame = inbox.split_to(usize::try_from(shape.frame_len).unwrap_or(usize::MAX).min(inbox.len()));
-            return Decoded::Message { frame: frame.freeze(), shape, facts, missing: 0 };
-        }
-        if shape.frame_len >= self.limits.cut_through {
-            let missing = shape.frame_len.saturating_sub(have);
-            return Decoded::Message { frame: inbox.split().freeze(), shape, facts, missing };
-        }
-        Decoded::Need(usize::try_from(shape.frame_len).unwrap_or(usize::MAX))
+            (std::mem::take(inbox), 0)
+        } else if have > shape.frame_len {
+            (inbox.split_to(usize::try_from(shape.frame_len).unwrap_or(usize::MAX).min(inbox.len())), 0)
+        } else if shape.frame_len >= self.limits.cut_through {
+            (inbox.split(), shape.frame_len.saturating_sub(have))
+        } else {
+            return Decoded::Need(usize::try_from(shape.frame_len).unwrap_or(usize::MAX));
+        };
+        Decoded::Message { message: Message::new(frame.freeze(), shape, facts), missing }
     }
 
     /// Where a message without a length ends, as an offset of the frame. A later look goes on where the last stopped.
