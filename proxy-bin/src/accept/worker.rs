@@ -22,6 +22,7 @@ pub(crate) struct Accepted {
     /// Index of the listener.
     pub(crate) listener: usize,
     /// Held as long as the connection is open, to count against the listener's limit.
+    #[expect(dead_code, reason = "it is held, not read")]
     pub(crate) open: Arc<()>,
 }
 
