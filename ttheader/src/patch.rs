@@ -41,10 +41,10 @@ pub struct Patch<'a> {
     searches: bool,
     /// Whether they can be in any section.
     searches_all: bool,
-    /// Bit n: some change is of a string key of n bytes, or of int key n; modulo 64. It spares most
-    /// entries the comparison.
-    string_lens: u64,
-    int_keys: u64,
+    /// Bit n: some change is of a string key with this hash, or of int key n; modulo 64. It spares
+    /// most entries the comparison.
+    strings: u64,
+    ints: u64,
     /// Where the last entry starts that is changed by its place.
     last_place: usize,
     /// Whether there are changes that can add an entry.
@@ -198,7 +198,7 @@ impl<'a> Patch<'a> {
 
     /// Which part of the header has all entries that can change.
     fn searched(&self, spans: &Spans) -> Span {
-        match (self.string_lens, self.int_keys) {
+        match (self.strings, self.ints) {
             _ if self.searches_all => spans.all,
             (_, 0) => spans.strings,
             (0, _) => spans.ints,
@@ -224,8 +224,8 @@ impl<'a> Patch<'a> {
     #[inline]
     fn may_change(&self, entry: &Entry<'_>) -> bool {
         match entry {
-            Entry::Str { key, .. } => self.string_lens & bit_of(key.len()) != 0,
-            Entry::Int { key, .. } => self.int_keys & bit_of(key.0.into()) != 0,
+            Entry::Str { key, .. } => self.strings & bit_of(hash(key)) != 0,
+            Entry::Int { key, .. } => self.ints & bit_of(key.0.into()) != 0,
             Entry::Acl { .. } => true,
         }
     }
@@ -250,18 +250,18 @@ impl<'a> Patch<'a> {
         self.check(&edit);
         if action != Action::Append {
             match key {
-                Key::Str(key) => self.string_lens |= bit_of(key.len()),
-                Key::Int(key) => self.int_keys |= bit_of(key.0.into()),
+                Key::Str(key) => self.strings |= bit_of(hash(key)),
+                Key::Int(key) => self.ints |= bit_of(key.0.into()),
                 Key::Acl => self.searches_all = true,
                 Key::At(_) => {
-                    (self.string_lens, self.int_keys, self.searches_all) = (u64::MAX, u64::MAX, true);
+                    (self.strings, self.ints, self.searches_all) = (u64::MAX, u64::MAX, true);
                 }
             }
             self.searches |= !matches!(key, Key::At(place) if place.start >= self.last_place);
             if let Key::At(place) = key {
                 self.last_place = place.start;
             }
-            if self.replace_earlier(edit) {
+            if self.len > 0 && self.replace_earlier(edit) {
                 return self;
             }
         }
@@ -340,6 +340,12 @@ impl Key<'_> {
             _ => false,
         }
     }
+}
+
+/// Enough to tell most keys apart: a family of them has a prefix in common.
+#[inline]
+fn hash(key: &[u8]) -> usize {
+    key.last().map_or(0, |last| key.len() ^ usize::from(*last))
 }
 
 #[inline]
