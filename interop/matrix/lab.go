@@ -60,7 +60,7 @@ func (l *Lab) Server(o peer.Options) (*Server, error) {
 
 // Proxy is a running proxy towards an endpoint; it is started once.
 func (l *Lab) Proxy(endpoint string, k call.Kind, u Upstream) (*Proxy, error) {
-	key := fmt.Sprint(endpoint, k, u.Pingpong, u.Mux)
+	key := fmt.Sprint(endpoint, k, u.Name, u.Pingpong, u.Mux)
 	if p := l.proxies[key]; p != nil {
 		return p, nil
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,6 +24,8 @@ type RawCase struct {
 	Bytes  []byte
 	// Piece cuts the bytes into writes of this size; 0: one write.
 	Piece int
+	// Fresh gives the case a proxy without idle connections to the backend.
+	Fresh bool
 	// Fin half-closes after the last byte.
 	Fin bool
 	// Replies is how many answers to wait for; after them the case watches whether the connection
@@ -43,6 +47,17 @@ func (r RawResult) Lines() []string {
 		out = append(out, addressless(m.Describe()))
 	}
 	return append(out, r.End)
+}
+
+// copied is a copy whose messages may be changed.
+func (r RawResult) copied() RawResult {
+	out := RawResult{End: r.End}
+	for _, m := range r.Replies {
+		one := *m
+		one.Strings = maps.Clone(m.Strings)
+		out.Replies = append(out.Replies, &one)
+	}
+	return out
 }
 
 // Do sends a raw case and reads the answers.
@@ -265,34 +280,65 @@ func (l *Lab) RunRaw(w io.Writer, f Filter, vectors []RawCase, r *Report) error 
 	}
 	through := l.Binary != "" || l.Relay
 	fmt.Fprintf(w, "\nraw bytes, upstream as caller\n  %-58s %-9s %s\n", "case", "proxied", "direct")
+	var cases []RawCase
 	for _, c := range append(append([]RawCase{}, RawCases...), vectors...) {
-		if !f.cs(c.Name) {
-			continue
+		if f.cs(c.Name) {
+			cases = append(cases, c)
 		}
+	}
+	// Most of the time goes into watching that nothing more comes, so several cases run at once.
+	type tried struct {
+		want RawResult
+		v    Verdict
+		log  func() string
+	}
+	results := make([]tried, len(cases))
+	slots := make(chan struct{}, 6)
+	var wg sync.WaitGroup
+	for i, c := range cases {
 		s, err := l.Server(c.Server)
 		if err != nil {
 			return err
 		}
-		want := c.Do(s.Addr)
-		direct := strings.Join(want.Lines(), "; ")
+		var p *Proxy
+		if through {
+			up := Upstreams[0]
+			if c.Fresh {
+				up.Name = c.Name
+			}
+			if p, err = l.Proxy(s.Addr, "", up); err != nil {
+				return err
+			}
+		}
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; wg.Done() }()
+			t := tried{want: c.Do(s.Addr)}
+			if p != nil {
+				t.log = p.Log
+				t.v = judgeRaw(c.Name, t.want.copied(), c.Do(p.Addr))
+				if err := stillServes(p.Addr, c.Server); err != nil {
+					t.v.Diffs = append(t.v.Diffs, "afterwards the proxy does not serve any more: "+err.Error())
+				}
+			}
+			results[i] = t
+		}()
+	}
+	wg.Wait()
+	for i, c := range cases {
+		t := results[i]
+		direct := strings.Join(t.want.Lines(), "; ")
 		if len(direct) > 110 {
 			direct = direct[:110] + "…"
 		}
 		result := ""
 		if through {
-			p, err := l.Proxy(s.Addr, "", Upstreams[0])
-			if err != nil {
-				return err
-			}
-			v := judgeRaw(c.Name, want, c.Do(p.Addr))
-			if err := stillServes(p.Addr, c.Server); err != nil {
-				v.Diffs = append(v.Diffs, "afterwards the proxy does not serve any more: "+err.Error())
-			}
-			result = r.count("raw, "+c.Name, v, func() string {
+			result = r.count("raw, "+c.Name, t.v, func() string {
 				sent := c.Bytes[:min(len(c.Bytes), 300)]
-				return fmt.Sprintf("    sent     %x\n    log of the proxy:\n      %s\n", sent, lastLines(p.Log(), 4))
+				return fmt.Sprintf("    sent     %x\n    log of the proxy:\n      %s\n", sent, lastLines(t.log(), 4))
 			})
-			for _, letter := range v.Letters {
+			for _, letter := range t.v.Letters {
 				r.used["raw "+string(letter)] = true
 			}
 		}

@@ -155,7 +155,7 @@ var RawCases = []RawCase{
 	// Not ping-pong.
 	{Name: "streaming, HTTP/2 preface", Server: plain, Bytes: []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")},
 	{Name: "streaming, TTHeader Streaming", Server: plain, Bytes: wire.TTHeader(wire.Head{Flags: 2, Sequence: 7}, echoes(7, "hi"))},
-	{Name: "streaming flag on the second message", Server: plain, Bytes: join(wire.TTHeader(wire.Head{Sequence: 6}, echoes(6, "hi")), wire.TTHeader(wire.Head{Flags: 2, Sequence: 7}, echoes(7, "hi"))), Replies: 2},
+	{Name: "streaming flag on the second message", Fresh: true, Server: plain, Bytes: join(wire.TTHeader(wire.Head{Sequence: 6}, echoes(6, "hi")), wire.TTHeader(wire.Head{Flags: 2, Sequence: 7}, echoes(7, "hi"))), Replies: 2},
 }
 
 // VectorCases are the golden vectors that are requests, sent as they are.

@@ -1,0 +1,73 @@
+#!/bin/sh
+# Builds the peers and runs the whole matrix against a proxy binary:
+#
+#   interop/run.sh path/to/proxy-bin [options of the runner]
+#
+# Without an argument the binary is taken from $PROXY_BIN. Needs go, node, npm, python3 and cargo; a
+# peer that cannot be built fails the run, none is skipped. Ends with 1 when a cell fails.
+set -eu
+proxy=${PROXY_BIN:-}
+case ${1:-} in
+'' | -*) ;;
+*)
+    proxy=$1
+    shift
+    ;;
+esac
+if [ -z "$proxy" ] || [ ! -x "$proxy" ]; then
+    echo "run.sh: no proxy binary: give its path, or set PROXY_BIN" >&2
+    exit 2
+fi
+proxy=$(cd "$(dirname "$proxy")" && pwd)/$(basename "$proxy")
+cd "$(dirname "$0")"
+for tool in go node npm python3 cargo timeout; do
+    if ! command -v "$tool" >/dev/null; then
+        echo "run.sh: $tool is needed for one of the peers" >&2
+        exit 2
+    fi
+done
+
+# once <stamp> <file> <command...>: runs the command again only when the file has changed.
+once() {
+    stamp=$1 file=$2
+    shift 2
+    if ! cmp -s "$file" "$stamp"; then
+        "$@"
+        cp "$file" "$stamp"
+    fi
+}
+python_peer() {
+    python3 -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check -r python/requirements.txt
+}
+node_peer() {
+    npm ci --prefix node --no-audit --no-fund --loglevel=error
+}
+
+step() { echo "== $* ($(($(date +%s) - started)) s)"; }
+started=$(date +%s)
+mkdir -p bin
+step "Kitex: server, clients, runner"
+go build -o bin/ ./cmd/...
+step "Volo"
+target=${CARGO_TARGET_DIR:-$PWD/volo/target}
+(cd volo && CARGO_TARGET_DIR=$target cargo build --release --locked --quiet)
+cp "$target/release/volo-peer" bin/volo-peer
+step "thriftpy2"
+once .venv/requirements.installed python/requirements.txt python_peer
+step "Node thrift"
+once node/node_modules/.lock.installed node/package-lock.json node_peer
+
+step "captures against the golden vectors"
+go vet ./...
+go test ./...
+timeout 120 bin/capture >bin/capture.log 2>&1 || {
+    cat bin/capture.log
+    exit 1
+}
+tail -1 bin/capture.log
+step "the matrix"
+status=0
+timeout 900 bin/runner -proxy "$proxy" "$@" || status=$?
+step "done"
+exit $status
