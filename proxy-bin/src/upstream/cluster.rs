@@ -12,6 +12,7 @@ use crate::upstream::mux::{self, Mux};
 use crate::upstream::pingpong::Exchange;
 use crate::upstream::pool::Pool;
 use crate::wire::pingpong::decode::Limits;
+use crate::wire::pingpong::encode::Reset;
 use crate::wire::pingpong::{Edits, encode};
 
 /// The waits of a cluster.
@@ -93,6 +94,8 @@ impl Cluster {
             remote_address: Some(&downstream.peer_text),
             timeout_ms: call.deadline.map(remaining_ms),
             service: downstream.default_service.as_deref(),
+            // What the caller does with its connection says nothing of ours.
+            reset: Reset::Remove,
             ..Edits::default()
         };
         if form.outer == Outer::Plain {

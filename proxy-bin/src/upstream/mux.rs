@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use slab::Slab;
+use thrift_codec::MessageType;
 
 use crate::rpc::{Call, Fault, FaultKind, Form, Message, Reply};
 use crate::telemetry::Counters;
@@ -137,12 +138,26 @@ impl Shared {
         }
     }
 
-    /// Hands `message` to the call that it answers. False when nobody waits for it.
-    fn deliver(&self, message: Message) -> bool {
+    /// Hands `message` to the call that it answers.
+    fn deliver(&self, message: Message) -> Delivery {
         let header = message.facts().header_seqid;
         let seqid = if header == 0 { message.shape().seqid } else { header };
-        let Ok(index) = usize::try_from(seqid & 0xffff) else { return false };
-        self.settle(index, Some(seqid), Ok(message))
+        if seqid == 0 && message.shape().message_type == MessageType::EXCEPTION {
+            // As a Kitex-Protobuf server answers an unknown method over Framed (P9): the only call that waits is meant.
+            let waiting = |(index, slot): (usize, &Slot)| matches!(slot.state, State::Waiting(_)).then_some(index);
+            let (first, second) = {
+                let slots = self.slots.borrow();
+                let mut waiting = slots.iter().filter_map(waiting);
+                (waiting.next(), waiting.next())
+            };
+            return match (first, second) {
+                (Some(index), None) => self.settle(index, None, Ok(message)).into(),
+                (None, _) => Delivery::Unclaimed,
+                (Some(_), Some(_)) => Delivery::Unnumbered,
+            };
+        }
+        let Ok(index) = usize::try_from(seqid & 0xffff) else { return Delivery::Unclaimed };
+        self.settle(index, Some(seqid), Ok(message)).into()
     }
 
     fn settle(&self, index: usize, seqid: Option<i32>, result: Result<Message, Fault>) -> bool {
@@ -165,6 +180,23 @@ impl Shared {
         for index in waiting {
             self.settle(index, None, Err(fault.clone()));
         }
+    }
+}
+
+/// What became of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    /// Its call has it.
+    Claimed,
+    /// Nobody waits for it any more.
+    Unclaimed,
+    /// It names no call, and several wait.
+    Unnumbered,
+}
+
+impl From<bool> for Delivery {
+    fn from(settled: bool) -> Self {
+        if settled { Self::Claimed } else { Self::Unclaimed }
     }
 }
 
@@ -317,8 +349,13 @@ impl Link {
                         // The backend is going to close: it finishes what it has, and gets nothing new.
                         shared.open.set(false);
                     }
-                    if !shared.deliver(message) {
-                        counters.replies_unclaimed.add_one();
+                    match shared.deliver(message) {
+                        Delivery::Claimed => {}
+                        Delivery::Unclaimed => counters.replies_unclaimed.add_one(),
+                        // One of the calls would wait for ever.
+                        Delivery::Unnumbered => {
+                            return Poll::Ready(Err(End::Malformed("an exception that names no call".into())));
+                        }
                     }
                 }
                 Err(malformed) => return Poll::Ready(Err(End::Malformed(malformed.to_string()))),

@@ -191,6 +191,16 @@ fn p6_crrst_ends_the_upstream_connection_and_goes_no_further() {
 }
 
 #[test]
+fn p6_crrst_of_a_caller_is_not_the_proxys() {
+    let backend = RawServer::echo();
+    let proxy = Setup::to(&backend).start();
+    let call = complete(Form::TtHeader);
+    let resetting = complete(Form::TtHeader).string(keys::CONNECTION_RESET, "1");
+    assert_eq!(proxy.connect().exchange(&resetting), call.reply());
+    assert_eq!(backend.messages(), [call]);
+}
+
+#[test]
 fn p7_a_half_close_is_not_passed_on_before_the_reply_has_come() {
     let (release, held) = mpsc::channel();
     let held = Mutex::new(held);

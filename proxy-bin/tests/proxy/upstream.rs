@@ -437,6 +437,32 @@ fn an_exception_on_a_shared_connection_finds_its_call_by_the_header() {
 }
 
 #[test]
+fn an_exception_without_a_number_is_the_only_calls_own() {
+    let backend = RawServer::replying(|call| Message { seqid: 0, ..call.exception(20, "unknown") }.bytes());
+    let proxy = Setup::to(&backend).cluster("mux = true").start();
+    for call in [Message::call("echo", 7).form(Form::Framed), Message::call("echo", 7).form(Form::Framed).protobuf()] {
+        let answer = proxy.connect().exchange(&call);
+        assert_eq!((answer.seqid, answer.code_and_text().0), (7, 20));
+    }
+    assert_eq!(backend.connections(), 1);
+}
+
+#[test]
+fn an_exception_without_a_number_leaves_none_of_several_calls_waiting() {
+    let backend = RawServer::start(|mut conn| {
+        let Some(calls) = (0..2).map(|_| conn.next_call()).collect::<Option<Vec<_>>>() else { return };
+        conn.send(calls[0].exception(20, "unknown").seqid(0).bytes());
+        conn.next_call();
+    });
+    let proxy = Setup::to(&backend).cluster("mux = true").start();
+    let mut callers: Vec<_> = (0..2).map(|_| proxy.connect()).collect();
+    callers.iter_mut().for_each(|caller| caller.send(Message::call("echo", 7).form(Form::Framed).bytes()));
+    for caller in &mut callers {
+        assert_eq!(caller.receive().code_and_text().0, 7);
+    }
+}
+
+#[test]
 fn a_shared_connection_that_cannot_be_read_fails_its_calls() {
     let backend = RawServer::replying(|_| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec());
     let proxy = Setup::to(&backend).cluster("mux = true").start();
