@@ -82,10 +82,7 @@ fn the_limit_is_16_mib_unless_set() {
     let actual = DEFAULT_MAX_FRAME_LEN + 1;
     let too_long = DecodeError::TooLong { field: "LENGTH", offset: 0, max: DEFAULT_MAX_FRAME_LEN, actual };
     assert_eq!(decode_error(claim(actual).unwrap_err()), too_long);
-    assert_eq!(
-        too_long.to_string(),
-        "LENGTH at offset 0: at most 16777216 bytes are allowed, 16777217 are claimed"
-    );
+    assert_eq!(too_long.to_string(), "LENGTH at offset 0: at most 16777216 bytes are allowed, 16777217 are claimed");
 }
 
 #[test]
