@@ -268,6 +268,8 @@ pub struct HeaderFacts {
     pub remote_address: bool,
     /// Whether the sender takes replies in any order (flag 0x0001).
     pub out_of_order: bool,
+    /// Whether the streaming flag (0x0002) is set, which means nothing on a ping-pong connection.
+    pub streaming: bool,
     /// The header's own sequence number.
     pub header_seqid: i32,
     /// How many string and int entries there are, the ACL token counted as one.

@@ -96,6 +96,7 @@ impl Cluster {
             service: downstream.default_service.as_deref(),
             // What the caller does with its connection says nothing of ours.
             reset: Reset::Remove,
+            clear_streaming: true,
             ..Edits::default()
         };
         if form.outer == Outer::Plain {

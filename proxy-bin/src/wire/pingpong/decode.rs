@@ -293,6 +293,7 @@ fn ttheader_facts(header: &[u8]) -> Result<HeaderFacts, ttheader::DecodeError> {
         }
     })?;
     facts.out_of_order = view.flags().contains(Flags::OUT_OF_ORDER);
+    facts.streaming = view.flags().contains(Flags::STREAMING);
     facts.header_seqid = view.seq();
     facts.layout = Some(view.layout());
     Ok(facts)

@@ -20,6 +20,9 @@ pub(crate) struct Edits<'a> {
     pub(crate) timeout_ms: Option<u64>,
     /// The service, for a header that the proxy makes.
     pub(crate) service: Option<&'a [u8]>,
+    /// Takes the streaming flag out: a backend's connection that begins with it would be one of streams
+    /// (pingpong-wire 2.2), where the caller's had begun without.
+    pub(crate) clear_streaming: bool,
     /// What becomes of `crrst`, which is a matter of one hop (P6).
     pub(crate) reset: Reset,
     /// Names the message type in a header that the proxy makes, as a Kitex server does.
@@ -165,6 +168,10 @@ fn patch_header(
     if let Some(seqid) = edits.seqid {
         patch.seq(seqid);
     }
+    if edits.clear_streaming && facts.streaming {
+        let Flags(flags) = view.flags();
+        patch.flags(Flags(flags & !Flags::STREAMING.0));
+    }
     if let Some(address) = edits.remote_address.filter(|_| has_room && !facts.remote_address) {
         patch.append_string(keys::REMOTE_ADDRESS, address.as_bytes());
     }
@@ -201,6 +208,7 @@ fn edits_change(message: &Message, edits: &Edits<'_>) -> bool {
     seqid
         || (has_header(message)
             && (changes_timeout(message, edits)
+                || (edits.clear_streaming && facts.streaming)
                 || (edits.remote_address.is_some() && !facts.remote_address)
                 || match edits.reset {
                     Reset::Keep => false,
