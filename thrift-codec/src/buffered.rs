@@ -63,16 +63,16 @@ impl BufferedCodec {
             State::Failed(error) => return Err(error),
             State::Envelope => return Ok(None),
         };
-        match self.skipper.skip(src.get(scanned..).unwrap_or_default()) {
+        // Not beyond the limit: what is wrong with a message that is too long must not depend on how much of it came.
+        let seen = src.len().min(self.max_message_len);
+        match self.skipper.skip(src.get(scanned..seen).unwrap_or_default()) {
             Ok(Some(len)) => {
-                let message_len = scanned.saturating_add(len);
-                self.check_len(message_len)?;
                 self.state = State::Envelope;
-                Ok(Some(message_len))
+                Ok(Some(scanned.saturating_add(len)))
             }
             Ok(None) => {
-                self.state = State::Body { envelope_len, scanned: src.len() };
-                self.check_len(src.len().saturating_add(self.missing()))?;
+                self.state = State::Body { envelope_len, scanned: seen };
+                self.check_len(seen.saturating_add(self.missing()))?;
                 Ok(None)
             }
             Err(error) => Err(error.shifted(envelope_len)),
