@@ -12,7 +12,7 @@ use std::hint::black_box;
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use thrift_codec::{
-    ApplicationException, BufferedCodec, MessageHeader, MessageType, TType, Version,
+    ApplicationException, BufferedCodec, DEFAULT_MAX_NAME_LEN, MessageHeader, MessageType, Skipper, TType, Version,
     binary::{FieldHeader, ListHeader, Writer},
     exception, skip_struct,
 };
@@ -77,8 +77,15 @@ fn skip(c: &mut Criterion) {
         let message = message(len);
         let body = message.split_at(MessageHeader::parse(&message).unwrap().encoded_len()).1;
         group.throughput(Throughput::Bytes(u64::try_from(body.len()).unwrap()));
-        group.bench_with_input(BenchmarkId::from_parameter(len), body, |b, body| {
+        group.bench_with_input(BenchmarkId::new("whole", len), body, |b, body| {
             b.iter(|| skip_struct(black_box(body)).unwrap());
+        });
+        group.bench_with_input(BenchmarkId::new("in pieces of 1024", len), body, |b, body| {
+            let mut skipper = Skipper::new_struct();
+            b.iter(|| {
+                skipper.reset(TType::STRUCT);
+                black_box(body).chunks(1 << 10).find_map(|piece| skipper.skip(piece).unwrap()).unwrap()
+            });
         });
     }
     group.finish();
@@ -86,6 +93,9 @@ fn skip(c: &mut Criterion) {
 
 fn parse(c: &mut Criterion) {
     let message = message(0);
+    c.bench_function("MessageHeader::peek", |b| {
+        b.iter(|| MessageHeader::peek(black_box(&message), DEFAULT_MAX_NAME_LEN).unwrap().unwrap());
+    });
     c.bench_function("MessageHeader::parse", |b| b.iter(|| MessageHeader::parse(black_box(&message)).unwrap()));
     let mut body = BytesMut::new();
     ApplicationException::new(exception::INTERNAL_ERROR, b"biz error: boom").encode(&mut body).unwrap();

@@ -176,6 +176,13 @@ fn application_exception(input: &[u8]) -> Parsed<'_, ApplicationException<'_>> {
                 exception.code = code;
                 rest
             }
+            Some(FieldHeader { ttype: TType(actual), .. }) if !TType(actual).is_value() => {
+                return Err(FromEnd::at(rest, |offset| DecodeError::UnknownType {
+                    field: "field type",
+                    offset,
+                    actual,
+                }));
+            }
             Some(FieldHeader { ttype, .. }) => unknown(ttype, value)?.0,
         };
     }

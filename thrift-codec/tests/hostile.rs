@@ -11,8 +11,9 @@ use bytes::{Bytes, BytesMut};
 use testkit::from_hex;
 use thrift_codec::{
     ApplicationException, BufferedCodec, BufferedCodecBuilder, CodecError, DecodeError, EncodeError, ErrorProto,
-    MAX_DEPTH, MAX_EAGER_RESERVE, MessageHeader, MessageType, Skipper, TType, Version, binary::Reader, set_seqid,
-    skip_struct,
+    MAX_DEPTH, MAX_EAGER_RESERVE, MessageHeader, MessageType, Skipper, TType, Version,
+    binary::{ListHeader, MapHeader, Reader, Writer},
+    set_seqid, skip_struct,
 };
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -372,4 +373,101 @@ fn what_is_too_long_to_send_is_refused_and_nothing_is_written() {
     };
     assert_eq!(error, EncodeError::TooLong { field: "message", max: 14, actual: 21 });
     assert_eq!(dst, before);
+}
+
+#[test]
+fn a_stream_that_is_not_ours_is_refused_as_soon_as_it_is_certain() {
+    let version = |actual| DecodeError::BadVersion { offset: 0, expected: 0x8001, actual };
+    for (stream, certain, error) in [
+        ("00000004 6563686f 01 00000001 00", 1, DecodeError::Unversioned { offset: 0 }),
+        ("82 21 01 04 6563686f 18 02 6869 00", 1, DecodeError::Compact { offset: 0 }),
+        ("8002 0001 00000004", 2, version(0x8002)),
+        // An envelope as good as ours, around a body that does not say where it ends.
+        ("9001 0001 00000004 4563686f 00000001 0a026869", 16, version(0x9001)),
+    ] {
+        let stream = from_hex(stream);
+        for len in 0..=stream.len() {
+            let expected = if len < certain { Ok(None) } else { Err(error) };
+            assert_eq!(decode(BufferedCodec::builder(), &stream[..len]), expected, "{error}, {len} bytes");
+        }
+    }
+    assert_eq!(
+        DecodeError::Unversioned { offset: 0 }.to_string(),
+        "message at offset 0: the Binary form without a version is not spoken"
+    );
+    assert_eq!(
+        DecodeError::Compact { offset: 0 }.to_string(),
+        "message at offset 0: the Compact protocol is not spoken"
+    );
+    assert_eq!(version(0x9001).to_string(), "version at offset 0: expected 0x8001, got 0x9001");
+}
+
+#[test]
+fn what_a_reader_says_counts_from_where_it_was_told_to() {
+    fn check<T>(bytes: &str, read: impl Fn(&mut Reader<'_>) -> Result<T, DecodeError>, error: DecodeError) {
+        let bytes = from_hex(bytes);
+        let mut reader = Reader::at(&bytes, 100);
+        assert_eq!(read(&mut reader).map(drop), Err(error));
+        assert_eq!((reader.offset(), reader.rest()), (100, &bytes[..]), "{error}");
+    }
+    let text = |reader: &mut Reader<'_>| reader.bytes().map(<[u8]>::len);
+    let truncated = |field, offset, expected, actual| DecodeError::Truncated { field, offset, expected, actual };
+    let negative = |field, offset| DecodeError::Negative { field, offset, actual: -1 };
+    let unknown = |field, offset| DecodeError::UnknownType { field, offset, actual: 16 };
+    check("", |reader| reader.bool(), truncated("bool", 100, 1, 0));
+    check("", |reader| reader.i8(), truncated("i8", 100, 1, 0));
+    check("00", |reader| reader.i16(), truncated("i16", 100, 2, 1));
+    check("000000", |reader| reader.i32(), truncated("i32", 100, 4, 3));
+    check("000000", |reader| reader.i64(), truncated("i64", 100, 8, 3));
+    check("000000", |reader| reader.double(), truncated("double", 100, 8, 3));
+    check("000000", text, truncated("string length", 100, 4, 3));
+    check("00000002 61", text, truncated("string", 104, 2, 1));
+    check("ffffffff", text, negative("string length", 100));
+    check("", |reader| reader.field_header(), truncated("field type", 100, 1, 0));
+    check("08 00", |reader| reader.field_header(), truncated("field id", 101, 2, 1));
+    check("08 0000", |reader| reader.list_header(), truncated("element count", 101, 4, 2));
+    check("08 ffffffff", |reader| reader.list_header(), negative("element count", 101));
+    check("10 00000001", |reader| reader.list_header(), unknown("element type", 100));
+    check("08", |reader| reader.map_header(), truncated("key and value type", 100, 2, 1));
+    check("0808 0000", |reader| reader.map_header(), truncated("pair count", 102, 4, 2));
+    check("0808 ffffffff", |reader| reader.map_header(), negative("pair count", 102));
+    check("1008 00000001", |reader| reader.map_header(), unknown("key type", 100));
+    check("0810 00000001", |reader| reader.map_header(), unknown("value type", 101));
+    check("0b 0001 ffffffff", |reader| reader.skip(TType::STRUCT), negative("string length", 103));
+    check("0c 0001 00", |reader| reader.skip(TType::STRUCT), truncated("field type", 104, 1, 0));
+}
+
+#[test]
+fn a_count_that_its_field_cannot_say_is_refused_and_nothing_is_written() {
+    let most = usize::try_from(i32::MAX).unwrap();
+    let too_long = |field| Err(EncodeError::TooLong { field, max: most, actual: most + 1 });
+    let mut dst = BytesMut::new();
+    let mut writer = Writer::new(&mut dst);
+    assert_eq!(writer.list_header(ListHeader { element: TType::I8, count: most + 1 }), too_long("element count"));
+    let map = MapHeader { key: TType::I8, value: TType::I8, count: most + 1 };
+    assert_eq!(writer.map_header(map), too_long("pair count"));
+    assert!(dst.is_empty());
+    Writer::new(&mut dst).list_header(ListHeader { element: TType::I8, count: most }).unwrap();
+    assert_eq!(dst, from_hex("03 7fffffff"));
+}
+
+// Zeros that nobody reads take no memory.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_text_that_its_length_cannot_say_is_refused_and_nothing_is_written() {
+    let long = vec![0; 1 << 31];
+    let too_long = |field| Err(EncodeError::TooLong { field, max: (1 << 31) - 1, actual: 1 << 31 });
+    let mut dst = BytesMut::from(&b"before"[..]);
+    assert_eq!(Writer::new(&mut dst).bytes(&long), too_long("string length"));
+    assert_eq!(
+        MessageHeader::new(Version::THRIFT, MessageType::CALL, &long, 1).encode(&mut dst),
+        too_long("method name")
+    );
+    assert_eq!(dst, b"before"[..]);
+}
+
+#[test]
+fn a_field_of_an_exception_with_a_type_that_nobody_knows_is_refused_where_it_stands() {
+    let error = DecodeError::UnknownType { field: "field type", offset: 7, actual: 16 };
+    assert_eq!(ApplicationException::parse(&from_hex("08 0002 00000006 10 0003 00")), Err(error));
 }
