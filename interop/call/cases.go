@@ -74,7 +74,7 @@ var Cases = []Case{
 		r.Note("lost by the server itself", v, err)
 	}},
 	{Name: "metainfo, server without handler", Server: "bare", Want: travelled, Thrift: func(r *Run) {
-		v, err := r.Echo().Metainfo(withMeta(r.Ctx), backward)
+		v, err := r.Echo().Metainfo(WithMeta(r.Ctx), backward)
 		r.Note("seen by the handler", v, err)
 	}},
 	{Name: "unknown method, server without handler", Server: "bare", Thrift: ghost("EchoService", "nope"), Pb: ghost("PbEchoService", "Nope")},
@@ -148,10 +148,10 @@ var Cases = []Case{
 		r.Note("slow", v, err)
 	}},
 	{Name: "metainfo", Want: travelled, Thrift: func(r *Run) {
-		v, err := r.Echo().Metainfo(withMeta(r.Ctx), backward)
+		v, err := r.Echo().Metainfo(WithMeta(r.Ctx), backward)
 		r.Note("seen by the handler", v, err)
 	}, Pb: func(r *Run) {
-		v, err := r.Pb().Metainfo(withMeta(r.Ctx), &pbecho.Pairs{Pairs: backward})
+		v, err := r.Pb().Metainfo(WithMeta(r.Ctx), &pbecho.Pairs{Pairs: backward})
 		r.Note("seen by the handler", v, err)
 	}},
 	{Name: "metainfo, large", Thrift: func(r *Run) {
@@ -242,7 +242,8 @@ var Cases = []Case{
 
 var backward = map[string]string{"bk": "bv", "RPC_BACKWARD_prefixed": "as it is", "empty": "", "unicode": "обратно"}
 
-func withMeta(ctx context.Context) context.Context {
+// WithMeta adds metainfo of both kinds.
+func WithMeta(ctx context.Context) context.Context {
 	ctx = metainfo.WithPersistentValue(ctx, "P1", "persistent value")
 	ctx = metainfo.WithPersistentValue(ctx, "p-lower", "ünïcode ✓")
 	ctx = metainfo.WithValue(ctx, "T1", "transient value")

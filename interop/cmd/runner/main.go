@@ -42,6 +42,9 @@ func main() {
 		err = lab.RunLife(os.Stdout, f, report)
 	}
 	if err == nil {
+		err = lab.RunRoutes(os.Stdout, f, report)
+	}
+	if err == nil {
 		err = lab.RunScripted(os.Stdout, f, *vectorFile, report)
 	}
 	if err == nil && *peers && !*kitex {
