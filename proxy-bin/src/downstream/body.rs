@@ -53,15 +53,7 @@ impl RequestBody {
 
 impl Source for RequestBody {
     fn poll_read(&mut self, cx: &mut Context<'_>, chunk: &mut BytesMut, limit: usize) -> Poll<io::Result<usize>> {
-        let read = self.conn.poll_read(cx, chunk, limit);
-        if read.is_pending() && self.stall.poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        let read = ready!(read)?;
-        if read == 0 {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
-        self.stall.moved(read);
+        let read = ready!(self.conn.poll_rest(cx, chunk, limit, &mut self.stall))?;
         self.gate.discard(read);
         Poll::Ready(Ok(read))
     }

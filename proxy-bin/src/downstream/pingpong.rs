@@ -216,17 +216,13 @@ impl Driver {
     /// Writes what is due, the pieces of a long reply as they come.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         loop {
-            let before = self.outbox.len();
-            if before > 0 {
-                let flushed = self.conn.poll_flush(cx, &mut self.outbox);
-                if flushed.is_ready() || self.outbox.len() < before {
-                    self.write_stall.reset();
-                }
-                match flushed {
-                    Poll::Ready(written) => written.map_err(End::Lost)?,
-                    Poll::Pending if self.write_stall.poll(cx).is_ready() => {
+            if !self.outbox.is_empty() {
+                match self.conn.poll_flush(cx, &mut self.outbox, &mut self.write_stall) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
                         return Err(End::Slow("taking its replies", self.settings.write_timeout));
                     }
+                    Poll::Ready(Err(error)) => return Err(End::Lost(error)),
                     Poll::Pending => return Ok(()),
                 }
             }

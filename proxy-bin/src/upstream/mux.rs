@@ -314,14 +314,8 @@ impl Link {
 
     fn poll_write(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Result<(), End> {
         let mut outbox = shared.outbox.borrow_mut();
-        let before = outbox.len();
-        let flushed = self.conn.poll_flush(cx, &mut outbox);
-        if flushed.is_ready() || outbox.len() < before {
-            self.write_stall.reset();
-        }
-        match flushed {
+        match self.conn.poll_flush(cx, &mut outbox, &mut self.write_stall) {
             Poll::Ready(written) => written.map_err(End::Io),
-            Poll::Pending if self.write_stall.poll(cx).is_ready() => Err(End::Io(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Ok(()),
         }
     }

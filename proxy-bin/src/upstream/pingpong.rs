@@ -75,9 +75,7 @@ impl Exchange<'_> {
     /// Writes everything. True when the reply began before the request was through.
     async fn send(&self, conn: &Conn, mut outbox: Outbox, rest: Option<Rest>) -> Result<bool, Failure> {
         let mut stall = Stall::new(self.timeouts.write);
-        poll_fn(|cx| poll_flush(conn, cx, &mut outbox, &mut stall))
-            .await
-            .map_err(|error| Failure::lost(error, true))?;
+        poll_fn(|cx| conn.poll_flush(cx, &mut outbox, &mut stall)).await.map_err(|error| Failure::lost(error, true))?;
         match rest {
             None => Ok(false),
             // Rare beside small messages, and large.
@@ -100,7 +98,7 @@ impl Exchange<'_> {
             })?;
             outbox.push_buffer(chunk);
             let early = poll_fn(|cx| {
-                if let Poll::Ready(written) = poll_flush(conn, cx, &mut outbox, &mut stall) {
+                if let Poll::Ready(written) = conn.poll_flush(cx, &mut outbox, &mut stall) {
                     return Poll::Ready(written.map(|()| false));
                 }
                 // A backend that answers before it has read everything may never read the rest.
@@ -260,18 +258,6 @@ fn linger(lease: Lease) {
     });
 }
 
-fn poll_flush(conn: &Conn, cx: &mut Context<'_>, outbox: &mut Outbox, stall: &mut Stall) -> Poll<io::Result<()>> {
-    let before = outbox.len();
-    let flushed = conn.poll_flush(cx, outbox);
-    if flushed.is_ready() || outbox.len() < before {
-        stall.reset();
-    }
-    if flushed.is_pending() && stall.poll(cx).is_ready() {
-        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-    }
-    flushed
-}
-
 /// The rest of a large reply; gives the connection back behind its last byte.
 struct ReplyRest {
     lease: Option<Lease>,
@@ -285,15 +271,7 @@ impl Source for ReplyRest {
         let Some(conn) = self.lease.as_ref().and_then(Lease::conn) else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
-        let read = conn.poll_read(cx, chunk, limit);
-        if read.is_pending() && self.stall.poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        let read = ready!(read)?;
-        if read == 0 {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
-        self.stall.moved(read);
+        let read = ready!(conn.poll_rest(cx, chunk, limit, &mut self.stall))?;
         self.left = self.left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
         if self.left == 0 && self.clean {
             self.lease.take().into_iter().for_each(Lease::give_back);

@@ -70,6 +70,25 @@ impl Conn {
         Poll::Ready(Ok(read))
     }
 
+    /// Reads at most `limit` bytes of a message into the spare capacity of `chunk`, past the inbox. The peer's end is
+    /// an error here, and so is a wait that `stall` ends.
+    pub(crate) fn poll_rest(
+        &self,
+        cx: &mut Context<'_>,
+        chunk: &mut BytesMut,
+        limit: usize,
+        stall: &mut Stall,
+    ) -> Poll<io::Result<usize>> {
+        match self.poll_read(cx, chunk, limit) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Poll::Ready(read) => {
+                stall.moved(read.as_ref().copied().unwrap_or_default());
+                Poll::Ready(read)
+            }
+            Poll::Pending => stall.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        }
+    }
+
     /// Reads at most `limit` bytes into the spare capacity of `chunk`, past the inbox. Zero is the peer's end.
     pub(crate) fn poll_read(
         &self,
@@ -84,9 +103,22 @@ impl Conn {
         Poll::Ready(Ok(read))
     }
 
-    /// Writes all of `outbox`.
-    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>, outbox: &mut Outbox) -> Poll<io::Result<()>> {
-        outbox.poll_flush(cx, Pin::new(&mut *self.stream.borrow_mut()))
+    /// Writes all of `outbox`. A peer that takes nothing until `stall` ends is an error.
+    pub(crate) fn poll_flush(
+        &self,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox,
+        stall: &mut Stall,
+    ) -> Poll<io::Result<()>> {
+        let before = outbox.len();
+        let flushed = outbox.poll_flush(cx, Pin::new(&mut *self.stream.borrow_mut()));
+        if flushed.is_ready() || outbox.len() < before {
+            stall.reset();
+        }
+        match flushed {
+            Poll::Pending => stall.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            flushed => flushed,
+        }
     }
 
     /// Whether an idle connection is still good: nothing came, not even an end. Costs no system call.

@@ -13,8 +13,9 @@ use ttheader::IntKey;
 
 use crate::cli::demo::Seen;
 use crate::cli::demo::caller::LIMITS;
+use crate::config::defaults;
 use crate::rpc::{Call, Downstream};
-use crate::wire::conn::Conn;
+use crate::wire::conn::{Conn, Stall};
 use crate::wire::outbox::Outbox;
 use crate::wire::pingpong::{Decoded, Decoder, Origin, Side, answer};
 
@@ -26,7 +27,7 @@ pub(crate) fn start(seen: Seen) -> io::Result<SocketAddr> {
     std::thread::Builder::new()
         .name("echo-backend".into())
         .spawn(move || {
-            let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default())?;
+            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener)?;
                 loop {
@@ -50,6 +51,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, seen: &Seen) -> io::Result<(
     let mut decoder = Decoder::new(Side::Requests, LIMITS);
     let mut outbox = Outbox::default();
     let mut want = 0;
+    let mut stall = Stall::new(defaults::WRITE_TIMEOUT);
     loop {
         match conn.with_inbox(|inbox| decoder.decode(inbox)).map_err(io::Error::other)? {
             Decoded::Message { message, .. } => {
@@ -58,7 +60,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, seen: &Seen) -> io::Result<(
                 if !call.is_oneway() {
                     echo(&call, &mut outbox);
                 }
-                std::future::poll_fn(|cx| conn.poll_flush(cx, &mut outbox)).await?;
+                std::future::poll_fn(|cx| conn.poll_flush(cx, &mut outbox, &mut stall)).await?;
             }
             Decoded::Need(bytes) => {
                 want = bytes.max(want);
