@@ -13,13 +13,13 @@ use crate::downstream::body::{Gate, RequestBody};
 use crate::downstream::calls::Calls;
 use crate::downstream::replies::{self, Finished, Replies};
 use crate::rpc::drain::{Drain, QUIET};
-use crate::rpc::{Call, Downstream, Handle, Message, Protocol, Reply, Rest};
+use crate::rpc::{Call, Downstream, Fault, FaultKind, Handle, Message, Protocol, Reply, Rest};
 use crate::telemetry::Counters;
 use crate::wire::arena;
 use crate::wire::conn::{Conn, Stall};
 use crate::wire::outbox::Outbox;
 use crate::wire::pingpong::decode::Limits;
-use crate::wire::pingpong::{Decoded, Decoder, Malformed, Origin, Side};
+use crate::wire::pingpong::{Decoded, Decoder, Origin, Side};
 
 /// What a listener says of its connections.
 #[derive(Clone, Debug)]
@@ -81,9 +81,10 @@ pub(crate) async fn serve(
 }
 
 /// A reply that can't go back piece by piece is awaited whole.
-async fn gathered(mut message: Message, origin: &Origin) -> Result<Reply, crate::rpc::Fault> {
+async fn gathered(mut message: Message, origin: &Origin) -> Result<Reply, Fault> {
     if replies::needs_whole(&message, origin.reply_form()) {
-        Box::pin(message.collect()).await?;
+        let broke = |error| Fault::sent(FaultKind::UpstreamClosed, format!("reply broke off: {error}"));
+        Box::pin(message.collect()).await.map_err(broke)?;
     }
     Ok(Reply::Message(message))
 }
@@ -173,7 +174,7 @@ impl Driver {
                 Some(Call::new(message, Rc::clone(&self.downstream)))
             }
             Err(malformed) => {
-                self.refuse_malformed(&malformed);
+                self.refuse(&malformed.to_string());
                 None
             }
         }
@@ -308,10 +309,6 @@ impl Driver {
         self.reading = Reading::Refused;
         self.counters.downstream_refused.add_one();
         tracing::info!(peer = %self.downstream.peer, listener = self.downstream.listener, "connection refused: {why}");
-    }
-
-    fn refuse_malformed(&mut self, malformed: &Malformed) {
-        self.refuse(&malformed.to_string());
     }
 
     fn log(&self, end: &End) {

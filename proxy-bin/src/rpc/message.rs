@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use thrift_codec::{MessageHeader, MessageType, Version};
 use ttheader::{HeaderView, MeshHeader};
 
-use crate::rpc::{Fault, FaultKind, Form, Outer};
+use crate::rpc::{Form, Outer};
 
 /// One ping-pong message exactly as received, and where its parts lie.
 ///
@@ -63,15 +63,13 @@ impl Message {
     /// # Errors
     ///
     /// The sender closed or fell silent inside the message.
-    pub async fn collect(&mut self) -> Result<(), Fault> {
+    pub async fn collect(&mut self) -> io::Result<()> {
         let Some(mut rest) = self.parts.rest.take() else { return Ok(()) };
         let mut whole = BytesMut::from(&self.parts.frame[..]);
         while !rest.is_empty() {
             // A length is a claim: room grows with what has come.
             whole.reserve(usize::try_from(rest.len()).unwrap_or(usize::MAX).min(COLLECT_STEP));
-            poll_fn(|cx| rest.poll_read(cx, &mut whole))
-                .await
-                .map_err(|error| Fault::unsent(FaultKind::DownstreamClosed, format!("message broke off: {error}")))?;
+            poll_fn(|cx| rest.poll_read(cx, &mut whole)).await?;
         }
         self.parts.frame = whole.freeze();
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config;
-use crate::rpc::{Call, Fault, Form, Message, Outer, Reply};
+use crate::rpc::{Call, Fault, FaultKind, Form, Message, Outer, Reply};
 use crate::telemetry::Counters;
 use crate::upstream::balance::RoundRobin;
 use crate::upstream::mux::{self, Mux};
@@ -86,7 +86,7 @@ impl Cluster {
     pub(crate) async fn call(&self, mut call: Call) -> Result<Reply, Fault> {
         let Some(endpoint) = self.endpoints.get(self.balance.next()) else {
             // A checked configuration has no cluster without endpoints.
-            return Err(Fault::unsent(crate::rpc::FaultKind::Connect, "the cluster has no endpoint"));
+            return Err(Fault::unsent(FaultKind::Connect, "the cluster has no endpoint"));
         };
         let downstream = Rc::clone(&call.downstream);
         let form = self.form_for(&call.message);
@@ -108,7 +108,8 @@ impl Cluster {
             return mux.exchange(&call, form, &edits).await;
         }
         if encode::needs_whole(&call.message, form, &edits) {
-            Box::pin(call.message.collect()).await?;
+            let broke = |error| Fault::unsent(FaultKind::DownstreamClosed, format!("request broke off: {error}"));
+            Box::pin(call.message.collect()).await.map_err(broke)?;
         }
         let exchange = Exchange {
             pool: &endpoint.pool,

@@ -56,11 +56,14 @@ impl Exchange<'_> {
         let replayable = rest.is_none();
         let early = match self.send(conn, outbox, rest).await {
             Ok(early) => early,
-            // A backend that refuses a request answers and closes; its answer may be here already.
-            Err(Failure::Lost { error, .. }) if conn.received() > 0 || !replayable => {
-                return self.receive(conn).await.map(Some).map_err(|_| Failure::lost(error, replayable));
+            // A backend that refuses a request answers and closes; its answer may be here already. One that just does
+            // not read is not waited for again.
+            Err(Failure::Lost { error, .. }) if error.kind() != io::ErrorKind::TimedOut => {
+                let Ok(mut incoming) = self.receive(conn).await else { return Err(Failure::lost(error, replayable)) };
+                self.check_answers(call, &incoming.message)?;
+                incoming.clean = false;
+                return Ok(Some(incoming));
             }
-            Err(Failure::Lost { error, .. }) => return Err(Failure::lost(error, replayable)),
             Err(fault) => return Err(fault),
         };
         if call.is_oneway() {

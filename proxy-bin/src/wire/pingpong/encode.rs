@@ -86,9 +86,7 @@ pub(crate) fn encode(message: &Message, to: Form, edits: &Edits<'_>, out: &mut O
         None => out.push(&payload),
         Some(seqid) => {
             let envelope = payload.split_to(shape.envelope_len().min(payload.len()));
-            out.write_with(envelope.len().saturating_add(payload.len()), |dst| {
-                put_envelope(dst, &envelope, shape, seqid)
-            });
+            out.write_with(envelope.len(), |dst| put_envelope(dst, &envelope, shape, seqid));
             out.push(&payload);
         }
     }
