@@ -13,9 +13,11 @@ mod chance;
 mod hex;
 pub mod peer;
 mod split;
+mod streaming;
 mod vectors;
 
 pub use chance::Chance;
 pub use hex::{from_hex, to_hex};
 pub use split::{assert_every_cut_is_an_error, assert_split_invariant, decode_in_reads};
+pub use streaming::{streaming_captures, streaming_vectors};
 pub use vectors::{Direction, Vector, vector, vectors};
