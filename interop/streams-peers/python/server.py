@@ -1,0 +1,231 @@
+"""grpcio (asyncio) as a server of LiveP: does what the script in the first request message says.
+
+    peer server --listen 127.0.0.1:0
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import threading
+
+import grpc
+from google.protobuf import any_pb2, wrappers_pb2
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from wire import LIMITS, SERVICE, Msg, blob, x_metadata
+
+HANG_SECONDS = 20
+CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class HandlerError(Exception):
+    """A plain error: the library decides what the caller sees of it."""
+
+
+class Call:
+    """One call: its script, and how much of the request has been read."""
+
+    def __init__(self, method, context):
+        self.method = method
+        self.context = context
+        self.script = {}
+        self.read_count = 0
+        self.headers_sent = False
+        self.replied = False
+
+    async def run(self, serve):
+        try:
+            await serve(self)
+        except asyncio.CancelledError:
+            remaining = self.context.time_remaining()
+            self.observe(cancelled=True, code=4 if remaining is not None and remaining <= 0 else 1)
+            raise
+        except BaseException:
+            self.observe(cancelled=False)
+            raise
+        self.observe(cancelled=False)
+
+    def observe(self, cancelled, code=None):
+        if not self.script.get("observe"):
+            return
+        seen = {"case": self.script.get("case"), "method": self.method, "cancelled": cancelled}
+        if cancelled:
+            seen.update(code=code, text="")
+        seen["messages"] = self.read_count
+        print("OBS " + json.dumps(seen), flush=True)
+
+    async def read(self):
+        """The next request message, or None at the half close."""
+        message = await self.context.read()
+        if message is grpc.aio.EOF:
+            if self.script.get("observe"):
+                # A read ends alike for a half close and for a cancelled call; with the latter the task
+                # is cancelled a moment later.
+                await asyncio.sleep(0.1)
+            return None
+        self.read_count += 1
+        if self.read_count == 1:
+            await self.start(message)
+        return message
+
+    async def start(self, first):
+        if first.text.startswith("{"):
+            try:
+                self.script = json.loads(first.text)
+            except ValueError:
+                pass
+        if self.script.get("gzip"):
+            self.context.set_compression(grpc.Compression.Gzip)
+        if self.script.get("flush"):
+            await self.send_headers()
+            await self.pause()
+
+    async def send_headers(self):
+        if not self.headers_sent:
+            self.headers_sent = True
+            headers = pairs(self.script.get("headers"))
+            if headers:
+                await self.context.send_initial_metadata(headers)
+            elif self.script.get("flush"):
+                await self.context.send_initial_metadata(())
+
+    async def pause(self):
+        if self.script.get("pause_ms"):
+            await asyncio.sleep(self.script["pause_ms"] / 1000)
+
+    async def reply(self, text="", payload=b"", n=0):
+        if self.replied:
+            await self.pause()
+        elif self.script.get("tell"):
+            text = self.what_was_seen()
+        if "size" in self.script:
+            payload = blob(self.script["size"])
+        self.replied = True
+        await self.send_headers()
+        await self.context.write(Msg(text=text, blob=payload, n=n))
+
+    async def replies(self, count):
+        for n in range(count):
+            await self.reply(n=n)
+
+    def what_was_seen(self):
+        remaining = self.context.time_remaining()
+        return json.dumps(
+            {
+                "meta": x_metadata(self.context.invocation_metadata()),
+                "authority": None,  # grpcio does not tell it to an asyncio handler
+                "path": f"/{SERVICE}/{self.method}",
+                "deadline_ms": None if remaining is None else round(remaining * 1000),
+            },
+            separators=(",", ":"),
+        )
+
+    async def end(self):
+        end = self.script.get("end", {})
+        kind = end.get("kind", "ok")
+        if kind == "hang":
+            await asyncio.sleep(HANG_SECONDS)
+        await self.send_headers()
+        trailers = pairs(self.script.get("trailers"))
+        self.context.set_trailing_metadata(trailers)
+        message = end.get("message", "")
+        if kind == "status":
+            if end.get("details"):
+                trailers += details(end["code"], message)
+            await self.context.abort(CODES[end["code"]], message, trailers)
+        elif kind == "error":
+            raise HandlerError(message)
+        elif kind not in ("ok", "hang"):
+            await self.context.abort(grpc.StatusCode.UNKNOWN, f"{kind}: {message}", trailers)
+
+
+async def ask(call):
+    request = await call.read()
+    if call.script.get("end", {}).get("kind", "ok") == "ok":
+        await call.reply(request.text, request.blob, request.n)
+    await call.end()
+
+
+async def upload(call):
+    total = 0
+    while (message := await call.read()) is not None:
+        total += message.n
+        if call.read_count == call.script.get("early"):
+            break
+    if call.script.get("end", {}).get("kind", "ok") == "ok":
+        await call.reply(str(call.read_count), b"", total)
+    await call.end()
+
+
+async def download(call):
+    await call.read()
+    await call.replies(call.script.get("replies", 3))
+    await call.end()
+
+
+async def chat(call):
+    while (message := await call.read()) is not None:
+        if not call.script.get("replies"):
+            await call.reply(message.text, message.blob, message.n)
+        if call.read_count == call.script.get("early"):
+            return await call.end()
+    await call.replies(call.script.get("replies", 0))
+    await call.end()
+
+
+def pairs(mapping):
+    """Script metadata as grpcio takes it; the value of a `-bin` key is its text as bytes."""
+    return tuple((k, v.encode() if k.endswith("-bin") else v) for k, v in (mapping or {}).items())
+
+
+def details(code, message):
+    detail = any_pb2.Any()
+    detail.Pack(wrappers_pb2.StringValue(value="detail-text"))
+    status = rpc_status.to_status(status_pb2.Status(code=code, message=message, details=[detail]))
+    return tuple(status.trailing_metadata)
+
+
+def handler(method, serve):
+    async def behaviour(_unused, context):
+        await Call(method, context).run(serve)
+
+    # Every method is served as a bidirectional one, so that one reader and writer does for all; on the
+    # wire there is no difference.
+    return grpc.stream_stream_rpc_method_handler(
+        behaviour, request_deserializer=Msg.FromString, response_serializer=Msg.SerializeToString
+    )
+
+
+async def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--listen", default="127.0.0.1:0")
+    args = parser.parse_args()
+
+    methods = {"Ask": ask, "Upload": upload, "Download": download, "Chat": chat}
+    server = grpc.aio.server(options=LIMITS)
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(SERVICE, {m: handler(m, f) for m, f in methods.items()})]
+    )
+    port = server.add_insecure_port(args.listen)
+    await server.start()
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def stdin_closed():
+        while os.read(0, 4096):
+            pass
+        loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=stdin_closed, daemon=True).start()
+    print(f"LISTENING {args.listen.rpartition(':')[0]}:{port}", flush=True)
+    await stop.wait()
+    await server.stop(None)
+
+
+asyncio.run(main())
