@@ -31,6 +31,15 @@ pub struct Layout {
     pub(crate) spans: Spans,
 }
 
+impl Layout {
+    /// The fixed bytes.
+    #[must_use]
+    #[inline]
+    pub fn head(&self) -> Head {
+        self.head
+    }
+}
+
 impl<'a> HeaderView<'a> {
     /// Reads a header from a frame's bytes. They have to reach up to the payload; what follows is
     /// not looked at.

@@ -27,6 +27,7 @@ fn every_vector_reads_as_the_specification_says() {
     for (name, wire, fields) in frames {
         let frame = Frame::parse(wire).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (head, header) = (frame.head(), frame.header());
+        assert_eq!(header.layout().head(), head, "{name}");
         assert_eq!(u64::from(head.length), fields["length"], "{name}");
         assert_eq!(u64::from(head.flags.0), fields["flags"], "{name}");
         assert_eq!(i64::from(head.seq), fields["seq_id"], "{name}");
