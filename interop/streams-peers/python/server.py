@@ -26,19 +26,27 @@ class HandlerError(Exception):
 
 
 class Call:
-    """One call: its script, and how much of the request has been read."""
+    """One call: its script, and how much of the request has been read.
 
-    def __init__(self, method, context):
+    With `request` the method takes one message, and with `one_reply` it returns one: grpcio hands and
+    takes those itself, streams are read and written through the context.
+    """
+
+    def __init__(self, method, context, request, one_reply):
         self.method = method
         self.context = context
+        self.request = request
+        self.takes_stream = request is None
+        self.one_reply = one_reply
+        self.answer = None
         self.script = {}
         self.read_count = 0
         self.headers_sent = False
         self.replied = False
 
-    async def run(self, serve):
+    async def run(self):
         try:
-            await serve(self)
+            await METHODS[self.method](self)
         except asyncio.CancelledError:
             remaining = self.context.time_remaining()
             self.observe(cancelled=True, code=4 if remaining is not None and remaining <= 0 else 1)
@@ -47,6 +55,7 @@ class Call:
             self.observe(cancelled=False)
             raise
         self.observe(cancelled=False)
+        return self.answer
 
     def observe(self, cancelled, code=None):
         if not self.script.get("observe"):
@@ -59,7 +68,12 @@ class Call:
 
     async def read(self):
         """The next request message, or None at the half close."""
-        message = await self.context.read()
+        if not self.takes_stream:
+            message, self.request = self.request, None
+            if message is None:
+                return None
+        else:
+            message = await self.context.read()
         if message is grpc.aio.EOF:
             if self.script.get("observe"):
                 # A read ends alike for a half close and for a cancelled call; with the latter the task
@@ -105,7 +119,11 @@ class Call:
             payload = blob(self.script["size"])
         self.replied = True
         await self.send_headers()
-        await self.context.write(Msg(text=text, blob=payload, n=n))
+        message = Msg(text=text, blob=payload, n=n)
+        if self.one_reply:
+            self.answer = message
+        else:
+            await self.context.write(message)
 
     async def replies(self, count):
         for n in range(count):
@@ -188,15 +206,30 @@ def details(code, message):
     return tuple(status.trailing_metadata)
 
 
-def handler(method, serve):
-    async def behaviour(_unused, context):
-        await Call(method, context).run(serve)
+METHODS = {"Ask": ask, "Upload": upload, "Download": download, "Chat": chat}
 
-    # Every method is served as a bidirectional one, so that one reader and writer does for all; on the
-    # wire there is no difference.
-    return grpc.stream_stream_rpc_method_handler(
-        behaviour, request_deserializer=Msg.FromString, response_serializer=Msg.SerializeToString
-    )
+
+def handlers():
+    coding = {"request_deserializer": Msg.FromString, "response_serializer": Msg.SerializeToString}
+
+    async def asked(request, context):
+        return await Call("Ask", context, request, one_reply=True).run()
+
+    async def uploaded(_stream, context):
+        return await Call("Upload", context, None, one_reply=True).run()
+
+    async def downloaded(request, context):
+        await Call("Download", context, request, one_reply=False).run()
+
+    async def chatted(_stream, context):
+        await Call("Chat", context, None, one_reply=False).run()
+
+    return {
+        "Ask": grpc.unary_unary_rpc_method_handler(asked, **coding),
+        "Upload": grpc.stream_unary_rpc_method_handler(uploaded, **coding),
+        "Download": grpc.unary_stream_rpc_method_handler(downloaded, **coding),
+        "Chat": grpc.stream_stream_rpc_method_handler(chatted, **coding),
+    }
 
 
 async def main():
@@ -204,11 +237,8 @@ async def main():
     parser.add_argument("--listen", default="127.0.0.1:0")
     args = parser.parse_args()
 
-    methods = {"Ask": ask, "Upload": upload, "Download": download, "Chat": chat}
     server = grpc.aio.server(options=LIMITS)
-    server.add_generic_rpc_handlers(
-        [grpc.method_handlers_generic_handler(SERVICE, {m: handler(m, f) for m, f in methods.items()})]
-    )
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers())])
     port = server.add_insecure_port(args.listen)
     await server.start()
 
