@@ -10,6 +10,9 @@ PATH="$PWD/bin:$PATH"
 rm -rf kitex_gen
 kitex -module interop idl/echo.thrift
 kitex -module interop -type protobuf idl/echo.proto
+# The streaming services, with the interfaces that have a context in each call (`-streamx`).
+kitex -module interop -streamx idl/live.thrift
+kitex -module interop -streamx -type protobuf idl/live.proto
 # The tool's own freshness check has no place in committed code.
 rm -f kitex_info.yaml
 gofmt -l -w kitex_gen
