@@ -101,10 +101,9 @@ class Call:
         if not self.headers_sent:
             self.headers_sent = True
             headers = pairs(self.script.get("headers"))
-            if headers:
+            # Headers that grpcio itself sends together with a single reply do not name the compression.
+            if headers or self.script.get("flush") or self.script.get("gzip"):
                 await self.context.send_initial_metadata(headers)
-            elif self.script.get("flush"):
-                await self.context.send_initial_metadata(())
 
     async def pause(self):
         if self.script.get("pause_ms"):
