@@ -7,10 +7,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bench::backend::Backend;
+use bench::h2relay::H2Relay;
 use bench::load::Load;
 use bench::muxrelay::MuxRelay;
 use bench::relay::Relay;
 use bench::runner::{Candidate, Peers, Plan, Results, Section, Tools, markdown};
+use bench::streams::Kind;
+use bench::streams::backend::StreamBackend;
+use bench::streams::load::StreamLoad;
 use bench::{Shape, Transport};
 use clap::{Args, Parser, Subcommand};
 
@@ -32,6 +36,12 @@ enum Command {
     Relay(RelayArgs),
     /// Relay framed messages of all callers on one upstream connection.
     Muxrelay(MuxRelayArgs),
+    /// Relay gRPC with the h2 crate.
+    H2relay(H2RelayArgs),
+    /// Send echo messages on streams to a proxy or a backend, and measure.
+    StreamLoad(StreamLoadArgs),
+    /// Answer echo messages on streams.
+    StreamBackend(StreamBackendArgs),
     /// Compare the proxies, pinned and in turns, and write the results.
     Run(RunArgs),
     /// Write the Markdown of a run from its JSON.
@@ -103,6 +113,57 @@ struct MuxRelayArgs {
     listen: SocketAddr,
     #[arg(long)]
     upstream: SocketAddr,
+    /// End after so many seconds.
+    #[arg(long, default_value_t = 3600)]
+    max_seconds: u64,
+}
+
+#[derive(Debug, Args)]
+struct H2RelayArgs {
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    #[arg(long)]
+    upstream: SocketAddr,
+    /// End after so many seconds.
+    #[arg(long, default_value_t = 3600)]
+    max_seconds: u64,
+}
+
+#[derive(Debug, Args)]
+struct StreamLoadArgs {
+    /// Proxy or backend.
+    target: SocketAddr,
+    #[arg(long, value_enum, default_value = "grpc-unary")]
+    kind: Kind,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(16..=3 << 20))]
+    size: u32,
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// Streams at a time on each connection.
+    #[arg(long, default_value_t = 16)]
+    streams: usize,
+    /// Seconds before the window.
+    #[arg(long, default_value_t = 0.5)]
+    warmup: f64,
+    /// Seconds of the window.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Measure this process along; may be given again.
+    #[arg(long, value_name = "PID")]
+    watch: Vec<u32>,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct StreamBackendArgs {
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Of the gRPC kinds either means both.
+    #[arg(long, value_enum, default_value = "grpc-unary")]
+    kind: Kind,
     /// End after so many seconds.
     #[arg(long, default_value_t = 3600)]
     max_seconds: u64,
@@ -187,6 +248,18 @@ fn run(command: Command) -> io::Result<ExitCode> {
             relay.serve(Duration::from_secs(args.max_seconds))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::H2relay(args) => {
+            let relay = H2Relay::new(args.listen, args.upstream);
+            relay.run(Duration::from_secs(args.max_seconds), |address| println!("listening {address}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::StreamLoad(args) => stream_load(&args),
+        Command::StreamBackend(args) => {
+            let backend = StreamBackend::bind(args.listen, args.kind)?;
+            println!("listening {}", backend.local_addr()?);
+            backend.serve(Duration::from_secs(args.max_seconds), |why| eprintln!("{why}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Run(args) => {
             compare(&args)?;
             Ok(ExitCode::SUCCESS)
@@ -249,6 +322,23 @@ fn load(args: &LoadArgs) -> io::Result<ExitCode> {
     load.warmup = seconds(args.warmup)?;
     load.window = seconds(args.seconds)?;
     load.max_calls = args.max_calls;
+    load.watch = args.watch.iter().map(|&pid| (format!("process {pid}"), pid)).collect();
+    let report = load.run()?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(if report.errors.total() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn stream_load(args: &StreamLoadArgs) -> io::Result<ExitCode> {
+    let mut load = StreamLoad::new(args.target, args.kind);
+    load.size = usize::try_from(args.size).unwrap_or(usize::MAX);
+    load.connections = args.connections;
+    load.streams = args.streams;
+    load.warmup = seconds(args.warmup)?;
+    load.window = seconds(args.seconds)?;
     load.watch = args.watch.iter().map(|&pid| (format!("process {pid}"), pid)).collect();
     let report = load.run()?;
     if args.json {

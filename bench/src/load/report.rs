@@ -74,7 +74,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(name: &str, pid: u32, before: &Usage, after: &Usage, calls: u64, elapsed: Duration) -> Self {
+    pub(crate) fn new(name: &str, pid: u32, before: &Usage, after: &Usage, calls: u64, elapsed: Duration) -> Self {
         let cpu_ns = float(after.cpu_ns.saturating_sub(before.cpu_ns));
         Self {
             name: name.to_owned(),
