@@ -5,27 +5,29 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use grpc_frame::status::Compat;
 use tokio::net::TcpStream;
 
 use crate::accept::{Accepted, Serve};
-use crate::config::Config;
-use crate::downstream::{self, Settings};
+use crate::config::{Config, Listener, Route};
+use crate::downstream::{grpc, pingpong};
 use crate::layer::deadline;
-use crate::route::RouteTable;
+use crate::route::{RouteTable, Target};
 use crate::rpc::drain::{Drain, QUIET};
-use crate::rpc::{Call, Downstream, Fault, Handle, Protocol, Reply};
+use crate::rpc::stream::{Limits, StreamHead};
+use crate::rpc::{Call, Downstream, Fault, FaultKind, Handle, Head, OpenStream, Protocol, Reply};
 use crate::sniff::{self, Verdict};
 use crate::telemetry::Counters;
 use crate::upstream::Cluster;
 use crate::wire::conn::Conn;
-use crate::wire::pingpong::decode::Limits;
+use crate::wire::pingpong::decode;
 
 /// Every stage, as one worker has it.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     config: Arc<Config>,
     routes: Arc<RouteTable>,
-    settings: Vec<Rc<Settings>>,
+    settings: Vec<Settings>,
     clusters: Vec<Cluster>,
     counters: Arc<Counters>,
 }
@@ -33,11 +35,21 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     pub(crate) fn new(config: Arc<Config>, routes: Arc<RouteTable>, counters: Arc<Counters>) -> Self {
         Self {
-            settings: config.listeners.iter().map(|listener| Rc::new(settings(listener))).collect(),
+            settings: config.listeners.iter().map(Settings::new).collect(),
             clusters: config.clusters.iter().map(|cluster| Cluster::new(cluster, &counters)).collect(),
             config,
             routes,
             counters,
+        }
+    }
+
+    /// Where a call or stream goes.
+    fn target(&self, head: &impl Head) -> Result<(&Route, &Cluster), Fault> {
+        let Target { index, route } = self.routes.find(head)?;
+        self.counters.route(index);
+        match self.clusters.get(route.cluster) {
+            Some(cluster) => Ok((route, cluster)),
+            None => Err(Fault::unsent(FaultKind::Connect, "the route's cluster is gone")),
         }
     }
 
@@ -54,22 +66,23 @@ impl Pipeline {
             verdict = sniff::read(&conn, listener.sniff_timeout) => verdict,
             () = left_unused(&conn, &drain) => return,
         };
+        let downstream = Rc::new(Downstream::new(
+            accepted.peer,
+            listener.name.clone(),
+            listener.service.as_ref().map(|service| service.clone().into_bytes()),
+        ));
+        let (settings, counters) = (settings.clone(), Arc::clone(&self.counters));
         let refused = match verdict {
             Ok(Verdict::Is(protocol)) if !listener.protocols.contains(&protocol) => {
                 format!("{protocol} is not allowed here")
             }
-            Ok(Verdict::Is(Protocol::TtStream | Protocol::Grpc)) => {
-                "streams (ttstream, grpc) are not carried yet".into()
-            }
             Ok(Verdict::Is(Protocol::Buffered | Protocol::Framed | Protocol::TtHeader)) => {
-                let downstream = Downstream::new(
-                    accepted.peer,
-                    listener.name.clone(),
-                    listener.service.as_ref().map(|service| service.clone().into_bytes()),
-                );
-                let (settings, counters) = (Rc::clone(settings), Arc::clone(&self.counters));
-                return downstream::serve(Rc::new(conn), Rc::new(downstream), settings, self, drain, counters).await;
+                return pingpong::serve(Rc::new(conn), downstream, settings.pingpong, self, drain, counters).await;
             }
+            Ok(Verdict::Is(Protocol::Grpc)) => {
+                return grpc::serve(conn, downstream, settings.grpc, self, drain, counters).await;
+            }
+            Ok(Verdict::Is(Protocol::TtStream)) => "ttstream is not carried yet".into(),
             Ok(Verdict::Unknown | Verdict::NeedMore) => "unknown protocol".into(),
             Err(sniff::Unsure::Silent) => return,
             Err(unsure) => unsure.to_string(),
@@ -94,28 +107,53 @@ impl Serve for Pipeline {
 
 impl Handle for Pipeline {
     async fn call(&self, call: Call) -> Result<Reply, Fault> {
-        let target = self.routes.find(&call)?;
-        self.counters.route(target.route);
-        let Some(cluster) = self.clusters.get(target.cluster) else {
-            return Err(Fault::unsent(crate::rpc::FaultKind::Connect, "the route's cluster is gone"));
-        };
-        deadline::within(target.timeout, call, |call| cluster.call(call)).await
+        let (route, cluster) = self.target(&call)?;
+        deadline::within(route.timeout, call, |call| cluster.call(call)).await
+    }
+
+    async fn open(&self, mut head: StreamHead) -> Result<OpenStream, Fault> {
+        let (route, cluster) = self.target(&head)?;
+        let deadline = deadline::of_stream(route.timeout, head.timeout);
+        head.deadline = deadline.map(|(at, _)| at);
+        let limits =
+            Limits { deadline, first_message: route.first_message_timeout, idle: route.stream_idle_timeout };
+        let side = deadline::until(deadline, cluster.open(head)).await?;
+        Ok(OpenStream { side, limits })
     }
 }
 
-fn settings(listener: &crate::config::Listener) -> Settings {
-    Settings {
-        protocols: listener.protocols.clone(),
-        limits: Limits {
-            max_message: listener.max_message,
-            cut_through: listener.cut_through,
-            max_header: ttheader::MAX_HEADER_LEN,
-        },
-        max_in_flight: listener.max_in_flight,
-        read_timeout: listener.read_timeout,
-        write_timeout: listener.write_timeout,
-        half_close_timeout: listener.half_close_timeout,
-        strip_business_errors: listener.strip_business_errors,
+/// What a listener says to each of its drivers.
+#[derive(Clone, Debug)]
+struct Settings {
+    pingpong: Rc<pingpong::Settings>,
+    grpc: Rc<grpc::Settings>,
+}
+
+impl Settings {
+    fn new(listener: &Listener) -> Self {
+        Self {
+            pingpong: Rc::new(pingpong::Settings {
+                protocols: listener.protocols.clone(),
+                limits: decode::Limits {
+                    max_message: listener.max_message,
+                    cut_through: listener.cut_through,
+                    max_header: ttheader::MAX_HEADER_LEN,
+                },
+                max_in_flight: listener.max_in_flight,
+                read_timeout: listener.read_timeout,
+                write_timeout: listener.write_timeout,
+                half_close_timeout: listener.half_close_timeout,
+                strip_business_errors: listener.strip_business_errors,
+            }),
+            grpc: Rc::new(grpc::Settings {
+                max_streams: listener.max_streams,
+                max_message: usize::try_from(listener.max_message).unwrap_or(usize::MAX),
+                preface_timeout: listener.sniff_timeout,
+                write_timeout: listener.write_timeout,
+                keepalive: listener.keepalive,
+                compat: if listener.kitex_status { Compat::Kitex } else { Compat::Grpc },
+            }),
+        }
     }
 }
 

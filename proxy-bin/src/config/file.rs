@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::config::units::{Size, Time};
 use crate::config::{Cluster, Config, Endpoint, Listener, Pattern, Route, defaults};
-use crate::rpc::{Protocol, StreamTransport, Transport};
+use crate::rpc::{Protocol, StreamPool, StreamTransport, Transport};
 
 /// What is wrong, and in which line.
 pub(crate) struct FileError {
@@ -29,6 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, FileError> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    name: Option<String>,
     workers: Option<Spanned<usize>>,
     drain: Option<Time>,
     #[serde(default)]
@@ -56,6 +57,10 @@ struct FileListener {
     read_timeout: Option<Time>,
     write_timeout: Option<Time>,
     half_close_timeout: Option<Time>,
+    max_streams: Option<u32>,
+    keepalive: Option<Time>,
+    #[serde(default)]
+    kitex_status: bool,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +75,10 @@ struct FileRoute {
     metadata: BTreeMap<String, String>,
     cluster: Spanned<String>,
     timeout: Option<Time>,
+    #[serde(default)]
+    unary: Vec<String>,
+    first_message_timeout: Option<Time>,
+    stream_idle_timeout: Option<Time>,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +89,12 @@ struct FileCluster {
     streaming: Option<StreamTransport>,
     #[serde(default)]
     mux: bool,
+    package: Option<String>,
+    stream_pool: Option<StreamPool>,
+    rst: Option<bool>,
+    stream_budget: Option<Size>,
+    keepalive: Option<Time>,
+    max_connection_age: Option<Time>,
     connect_timeout: Option<Time>,
     idle_timeout: Option<Time>,
     read_timeout: Option<Time>,
@@ -144,7 +159,7 @@ impl File {
             .enumerate()
             .map(|(index, route)| check_route(index, route, &listeners, &clusters))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Config { workers, drain: time(self.drain, defaults::DRAIN), listeners, routes, clusters })
+        Ok(Config { name: self.name.unwrap_or_else(|| defaults::NAME.into()), workers, drain: time(self.drain, defaults::DRAIN), listeners, routes, clusters })
     }
 }
 
@@ -154,8 +169,8 @@ fn check_listener(listener: Spanned<FileListener>) -> Result<Listener, Wrong> {
     if file.protocols.as_ref().is_some_and(Vec::is_empty) {
         return Err(Wrong::at(span, "protocols is empty, expected at least one (left out: all)"));
     }
-    if file.max_in_flight == Some(0) || file.max_connections == Some(0) {
-        return Err(Wrong::at(span, "max_in_flight and max_connections: expected at least 1"));
+    if file.max_in_flight == Some(0) || file.max_connections == Some(0) || file.max_streams == Some(0) {
+        return Err(Wrong::at(span, "max_in_flight, max_connections and max_streams: expected at least 1"));
     }
     Ok(Listener {
         name: file.name.unwrap_or_else(|| file.bind.to_string()),
@@ -171,6 +186,9 @@ fn check_listener(listener: Spanned<FileListener>) -> Result<Listener, Wrong> {
         read_timeout: time(file.read_timeout, defaults::READ_TIMEOUT),
         write_timeout: time(file.write_timeout, defaults::WRITE_TIMEOUT),
         half_close_timeout: time(file.half_close_timeout, defaults::HALF_CLOSE_TIMEOUT),
+        max_streams: file.max_streams.unwrap_or(defaults::MAX_STREAMS),
+        keepalive: time(file.keepalive, defaults::LISTENER_KEEPALIVE),
+        kitex_status: file.kitex_status,
     })
 }
 
@@ -191,6 +209,12 @@ fn check_cluster(
         pingpong: file.pingpong,
         streaming: file.streaming,
         mux: file.mux,
+        package: file.package,
+        stream_pool: file.stream_pool.unwrap_or_default(),
+        rst: file.rst.unwrap_or(true),
+        stream_budget: size(file.stream_budget, defaults::STREAM_BUDGET),
+        keepalive: time(file.keepalive, defaults::CLUSTER_KEEPALIVE),
+        max_connection_age: file.max_connection_age.map(|time| time.0),
         connect_timeout: time(file.connect_timeout, defaults::CONNECT_TIMEOUT),
         idle_timeout: time(file.idle_timeout, defaults::IDLE_TIMEOUT),
         read_timeout: time(file.read_timeout, defaults::READ_TIMEOUT),
@@ -244,6 +268,9 @@ fn check_route(
         metadata: file.metadata.into_iter().map(|(key, value)| (key, Pattern::parse(&value))).collect(),
         cluster,
         timeout: file.timeout.map(|time| time.0),
+        unary: file.unary,
+        first_message_timeout: file.first_message_timeout.map(|time| time.0),
+        stream_idle_timeout: file.stream_idle_timeout.map(|time| time.0),
     })
 }
 

@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::rpc::{Protocol, StreamTransport, Transport};
+use crate::rpc::{Protocol, StreamPool, StreamTransport, Transport};
 
 /// A configuration that has been checked: every reference resolves, every number is in range.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// What the proxy calls itself in a cancel path (`ttscp`).
+    pub name: String,
     /// Worker threads, each with its own connections to every backend.
     pub workers: usize,
     /// How long calls in flight may take once the proxy is told to stop.
@@ -55,6 +57,12 @@ pub struct Listener {
     pub write_timeout: Duration,
     /// How long calls in flight are finished for a caller that has closed its sending side.
     pub half_close_timeout: Duration,
+    /// gRPC streams at a time on one connection.
+    pub max_streams: u32,
+    /// How long a gRPC connection may be silent before it is asked whether it is still there.
+    pub keepalive: Duration,
+    /// Whether an unknown service or method is answered over gRPC as a Kitex server does (20, 1), not with 12.
+    pub kitex_status: bool,
 }
 
 /// One rule of the route table.
@@ -75,8 +83,14 @@ pub struct Route {
     pub metadata: Vec<(String, Pattern)>,
     /// Index of the cluster in [`Config::clusters`].
     pub cluster: usize,
-    /// How long a call may take; a shorter deadline of the caller holds.
+    /// How long a call or stream may take; a shorter deadline of the caller holds.
     pub timeout: Option<Duration>,
+    /// Methods that are unary, and so can cross between gRPC and ping-pong.
+    pub unary: Vec<String>,
+    /// How long the first message of a stream's backend may take.
+    pub first_message_timeout: Option<Duration>,
+    /// How long nothing may move on a stream.
+    pub stream_idle_timeout: Option<Duration>,
 }
 
 /// Backends that are the same to a caller.
@@ -89,10 +103,22 @@ pub struct Cluster {
     pub endpoints: Vec<Endpoint>,
     /// What ping-pong calls are spoken in; as the caller spoke where it is left out.
     pub pingpong: Option<Transport>,
-    /// What streams are spoken in. Read and checked; streams themselves are not carried yet.
+    /// What streams are spoken in; as the caller spoke where it is left out.
     pub streaming: Option<StreamTransport>,
     /// Whether many calls share a connection.
     pub mux: bool,
+    /// The package of services whose streams come without one (ttstream) and leave as gRPC.
+    pub package: Option<String>,
+    /// How ttstream streams share connections.
+    pub stream_pool: StreamPool,
+    /// Whether the backends understand rst frames, as Kitex does from 0.15 on.
+    pub rst: bool,
+    /// What a ttstream stream may hold for a caller that does not take it, in bytes.
+    pub stream_budget: u64,
+    /// How long a gRPC connection with streams may be silent before it is asked whether it is still there.
+    pub keepalive: Duration,
+    /// How long a gRPC connection takes new streams.
+    pub max_connection_age: Option<Duration>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long an unused connection is kept.
@@ -203,6 +229,8 @@ pub struct ConfigError {
 pub mod defaults {
     use std::time::Duration;
 
+    /// `name`
+    pub const NAME: &str = "proxy";
     /// `drain`
     pub const DRAIN: Duration = Duration::from_secs(10);
     /// `max_message`, bytes
@@ -221,6 +249,14 @@ pub mod defaults {
     pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
     /// `half_close_timeout`
     pub const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
+    /// `max_streams`, of a connection
+    pub const MAX_STREAMS: u32 = 256;
+    /// `keepalive` of a listener
+    pub const LISTENER_KEEPALIVE: Duration = Duration::from_secs(2 * 3600);
+    /// `keepalive` of a cluster: a Kitex server lets itself be asked every 5 min
+    pub const CLUSTER_KEEPALIVE: Duration = Duration::from_secs(360);
+    /// `stream_budget`, bytes
+    pub const STREAM_BUDGET: u64 = 4 << 20;
     /// `connect_timeout`
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
     /// `idle_timeout`

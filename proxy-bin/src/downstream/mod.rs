@@ -2,7 +2,7 @@
 
 mod body;
 mod calls;
-mod pingpong;
+mod ended;
+pub(crate) mod grpc;
+pub(crate) mod pingpong;
 mod replies;
-
-pub(crate) use pingpong::{Settings, serve};

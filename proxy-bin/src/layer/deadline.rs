@@ -46,3 +46,34 @@ where
     })
     .await
 }
+
+/// The deadline of a stream, and whose it is: the caller's, or the route's where that is shorter.
+pub(crate) fn of_stream(limit: Option<Duration>, asked: Option<Duration>) -> Option<(Instant, &'static str)> {
+    let (time, whose) = match (limit, asked) {
+        (None, None) => return None,
+        (Some(limit), Some(asked)) if asked < limit => (asked, "the caller's `grpc-timeout`"),
+        (None, Some(asked)) => (asked, "the caller's `grpc-timeout`"),
+        (Some(limit), _) => (limit, "the route's `timeout`"),
+    };
+    // A time beyond the clock's range is none.
+    Instant::now().checked_add(time).map(|at| (at, whose))
+}
+
+/// Awaits `opening` until the stream's deadline.
+///
+/// # Errors
+///
+/// `Timeout`, naming whose time is up; else what `opening` fails with.
+pub(crate) async fn until<T>(
+    deadline: Option<(Instant, &'static str)>,
+    opening: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let Some((at, whose)) = deadline else { return opening.await };
+    match tokio::time::timeout_at(at.into(), opening).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            let text = format!("no connection to a backend within the stream's deadline, {whose}");
+            Err(Fault::unsent(FaultKind::Timeout, text))
+        }
+    }
+}

@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::rpc::{Fault, Message, Protocol};
+use crate::rpc::stream::{Limits, Side, StreamHead};
+use crate::rpc::{Fault, Head, Message, Outer, Protocol};
 
 /// One call, as it came: the message exactly as received, and where it came from.
 #[derive(Debug)]
@@ -49,6 +50,36 @@ impl Call {
     }
 }
 
+impl Head for Call {
+    fn protocol(&self) -> Protocol {
+        self.protocol()
+    }
+
+    fn service(&self) -> &[u8] {
+        self.service()
+    }
+
+    fn method(&self) -> &[u8] {
+        self.method()
+    }
+
+    fn caller(&self) -> Option<&[u8]> {
+        self.message.caller()
+    }
+
+    fn metadata(&self, key: &[u8]) -> Option<&[u8]> {
+        if self.message.shape().form.outer == Outer::Mesh {
+            return self.message.mesh_pairs().filter_map(|(k, v)| (k == key).then_some(v)).last();
+        }
+        // Found in a copy of the view, which borrows from the message all the same.
+        self.message.header().and_then(|header| header.string(key))
+    }
+
+    fn downstream(&self) -> &Downstream {
+        &self.downstream
+    }
+}
+
 /// What is known of the connection that a call came by.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -81,6 +112,20 @@ pub enum Reply {
     Sent,
 }
 
+/// A stream that has been opened towards a backend.
+pub struct OpenStream {
+    /// The backend's side.
+    pub(crate) side: Box<dyn Side>,
+    /// What its relay has to mind.
+    pub(crate) limits: Limits,
+}
+
+impl std::fmt::Debug for OpenStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenStream").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
 /// A stage that answers calls: the pipeline, seen from a downstream driver.
 pub trait Handle {
     /// Answers one call. Dropping the future gives the call up.
@@ -89,4 +134,11 @@ pub trait Handle {
     ///
     /// The fault for which the driver makes its protocol's answer.
     fn call(&self, call: Call) -> impl Future<Output = Result<Reply, Fault>>;
+
+    /// Opens one stream: what comes back is its backend's side. Dropping the future gives the stream up.
+    ///
+    /// # Errors
+    ///
+    /// The fault for which the driver makes its protocol's answer.
+    fn open(&self, head: StreamHead) -> impl Future<Output = Result<OpenStream, Fault>>;
 }

@@ -91,6 +91,20 @@ pub enum StreamTransport {
     Grpc,
 }
 
+/// How the ttstream streams towards an endpoint share connections, by the names of Kitex's pools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum StreamPool {
+    /// One stream at a time on a connection, which is kept for the next.
+    #[default]
+    Long,
+    /// A connection for each stream.
+    Short,
+    /// Many streams on one connection.
+    Mux,
+}
+
 /// What stands in front of a message on the wire (pingpong-wire 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

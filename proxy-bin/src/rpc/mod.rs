@@ -4,9 +4,12 @@ mod call;
 pub(crate) mod drain;
 mod fault;
 mod form;
+mod head;
 mod message;
+pub mod stream;
 
-pub use call::{Call, Downstream, Handle, Reply};
+pub use call::{Call, Downstream, Handle, OpenStream, Reply};
 pub use fault::{Blame, Fault, FaultKind};
-pub use form::{Form, Outer, Protocol, StreamTransport, Transport};
+pub use form::{Form, Outer, Protocol, StreamPool, StreamTransport, Transport};
+pub use head::Head;
 pub use message::{HeaderFacts, Message, Outcome, Rest, Shape, Source};

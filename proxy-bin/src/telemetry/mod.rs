@@ -84,6 +84,14 @@ counters! {
     replies,
     /// Calls that expect no reply and were handed to a backend.
     oneways,
+    /// Streams that ended well.
+    streams_ok,
+    /// Streams that ended with a backend's error.
+    streams_failed,
+    /// Streams that their callers gave up.
+    streams_cancelled,
+    /// Streams that their backends reset.
+    streams_reset,
     /// Upstream connections opened.
     upstream_connections,
     /// Upstream connections open now.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config;
-use crate::rpc::{Call, Fault, FaultKind, Form, Message, Outer, Reply};
+use crate::rpc::stream::{Side, StreamHead};
+use crate::rpc::{Call, Fault, FaultKind, Form, Head, Message, Outer, Protocol, Reply, StreamTransport};
 use crate::telemetry::Counters;
 use crate::upstream::balance::RoundRobin;
+use crate::upstream::grpc;
 use crate::upstream::mux::{self, Mux};
 use crate::upstream::pingpong::Exchange;
 use crate::upstream::pool::Pool;
@@ -30,6 +32,7 @@ pub(crate) struct Cluster {
     endpoints: Vec<Endpoint>,
     balance: RoundRobin,
     form: Option<Form>,
+    streaming: Option<StreamTransport>,
     limits: Limits,
     timeouts: Timeouts,
     counters: Arc<Counters>,
@@ -39,6 +42,7 @@ pub(crate) struct Cluster {
 struct Endpoint {
     pool: Rc<Pool>,
     mux: Option<Mux>,
+    links: Rc<grpc::Links>,
 }
 
 impl Cluster {
@@ -71,11 +75,22 @@ impl Cluster {
                     counters: Arc::clone(counters),
                 })
             }),
+            links: Rc::new(grpc::Links::new(grpc::Settings {
+                cluster: config.name.clone(),
+                address: endpoint.address.clone(),
+                package: config.package.clone(),
+                timeouts,
+                keepalive: config.keepalive,
+                max_age: config.max_connection_age,
+                max_message: usize::try_from(config.max_message).unwrap_or(usize::MAX),
+                counters: Arc::clone(counters),
+            })),
         };
         Self {
             endpoints: config.endpoints.iter().map(endpoint).collect(),
             balance: RoundRobin::new(config.endpoints.iter().map(|endpoint| endpoint.weight)),
             form: config.pingpong.map(crate::rpc::Transport::form),
+            streaming: config.streaming,
             limits,
             timeouts,
             counters: Arc::clone(counters),
@@ -121,11 +136,27 @@ impl Cluster {
         exchange.run(call, &edits).await
     }
 
+    /// Opens a stream towards one endpoint.
+    pub(crate) async fn open(&self, head: StreamHead) -> Result<Box<dyn Side>, Fault> {
+        let Some(endpoint) = self.endpoints.get(self.balance.next()) else {
+            return Err(Fault::unsent(FaultKind::Connect, "the cluster has no endpoint"));
+        };
+        let spoken = match head.protocol() {
+            Protocol::TtStream => StreamTransport::TtStream,
+            _ => StreamTransport::Grpc,
+        };
+        match self.streaming.unwrap_or(spoken) {
+            StreamTransport::Grpc => endpoint.links.open(head).await,
+            StreamTransport::TtStream => Err(Fault::unsent(FaultKind::NotConvertible, "ttstream is not carried yet")),
+        }
+    }
+
     /// Closes idle connections that are of no more use.
     pub(crate) fn sweep(&self) {
         for endpoint in &self.endpoints {
             endpoint.pool.sweep();
             endpoint.mux.iter().for_each(Mux::sweep);
+            endpoint.links.sweep();
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod balance;
 mod cluster;
+mod grpc;
 mod mux;
 mod pingpong;
 mod pool;

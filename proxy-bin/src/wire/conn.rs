@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use tokio::io::Interest;
+use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
@@ -119,6 +119,11 @@ impl Conn {
             Poll::Pending => stall.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
             flushed => flushed,
         }
+    }
+
+    /// Ends the sending side.
+    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 
     /// Whether an idle connection is still good: nothing came, not even an end. Costs no system call.

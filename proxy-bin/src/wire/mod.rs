@@ -1,6 +1,8 @@
-//! What the drivers of both sides share: buffers, connections, and the ping-pong message in bytes.
+//! What the drivers of both sides share: buffers, connections, and each protocol's messages in bytes.
 
 pub(crate) mod arena;
 pub(crate) mod conn;
+pub(crate) mod grpc;
+pub(crate) mod http2;
 pub(crate) mod outbox;
 pub(crate) mod pingpong;

@@ -1,0 +1,218 @@
+//! What both gRPC drivers share: how an end reads in HTTP/2 fields, and which values must not travel.
+
+use std::borrow::Cow;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use grpc_frame::content_type;
+use grpc_frame::message::{CompressedFlag, Head};
+use grpc_frame::metadata::{self, BIZ_EXTRA, BIZ_STATUS, NameKind};
+use grpc_frame::status::{self, Code, Compat};
+use h2::{Reason, SendStream};
+use http::header::{CONTENT_TYPE, TE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::rpc::stream::{Data, Entry, Framing, Metadata, Reset, StreamHead, StreamOutcome, Trailers};
+use crate::rpc::{Fault, FaultKind, Head as _};
+use crate::wire::http2;
+
+/// The end that the trailers of a backend tell. What would make a Kitex client's reader panic (streaming-wire B7) is
+/// replaced.
+pub(crate) fn trailers(mut fields: HeaderMap, only: bool) -> Trailers {
+    let outcome = match fields.get(GRPC_STATUS) {
+        Some(status) if status == "0" => StreamOutcome::Ok,
+        Some(status) => match Code::parse(status.as_bytes()) {
+            Ok(code) => failure(&mut fields, code),
+            Err(error) => unreadable(&mut fields, error.to_string()),
+        },
+        // As every client reads it (B6).
+        None => StreamOutcome::Status { code: Code::UNKNOWN.0, message: Bytes::new() },
+    };
+    Trailers { outcome, metadata: Metadata::Http2(fields), only }
+}
+
+fn failure(fields: &mut HeaderMap, code: Code) -> StreamOutcome {
+    let text = |name: HeaderName| fields.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+    let message = Bytes::from(status::decode_message(text(GRPC_MESSAGE)).into_owned());
+    // Of repeated keys Kitex takes the last (B7).
+    let last = |name: &str| fields.get_all(name).iter().next_back().map(HeaderValue::as_bytes);
+    match last(BIZ_STATUS).map(metadata::parse_biz_status) {
+        _ if code == Code::OK => StreamOutcome::Ok,
+        None => StreamOutcome::Status { code: code.0, message },
+        Some(Ok(status)) => {
+            StreamOutcome::Business { status, message, extra: last(BIZ_EXTRA).map(Bytes::copy_from_slice) }
+        }
+        Some(Err(error)) => unreadable(fields, error.to_string()),
+    }
+}
+
+fn unreadable(fields: &mut HeaderMap, why: String) -> StreamOutcome {
+    let message = format!("proxy: the backend's trailers can't be forwarded: {why}");
+    fields.remove(BIZ_STATUS);
+    set_status(fields, Code::INTERNAL, message.as_bytes());
+    StreamOutcome::Status { code: Code::INTERNAL.0, message: message.into() }
+}
+
+/// The trailers that tell `outcome`, to which metadata may be added.
+pub(crate) fn fields_of(outcome: &StreamOutcome, compat: Compat) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    match outcome {
+        StreamOutcome::Ok => set_status(&mut fields, Code::OK, b""),
+        StreamOutcome::Status { code, message } => set_status(&mut fields, Code(*code), message),
+        StreamOutcome::Business { status, message, extra } => {
+            // As from a Kitex server (B7).
+            set_status(&mut fields, Code::INTERNAL, message);
+            fields.insert(BIZ_STATUS, HeaderValue::from(*status));
+            if let Some(extra) = extra.clone().and_then(|extra| HeaderValue::from_maybe_shared(extra).ok()) {
+                fields.insert(BIZ_EXTRA, extra);
+            }
+        }
+        StreamOutcome::Exception { code, message } => match status::parse_rpc_error(message) {
+            // What a Kitex process makes of a status that it got (D3) is the status again.
+            Some((code, message)) if code != Code::OK => set_status(&mut fields, code, message),
+            _ => set_status(&mut fields, Code::from_exception(*code, compat), message),
+        },
+    }
+    fields
+}
+
+/// The trailers for a stream that the proxy can't carry.
+pub(crate) fn fields_of_fault(fault: &Fault, compat: Compat) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    let text = if fault.text.starts_with(OURS) { fault.text.to_string() } else { format!("{OURS}{}", fault.text) };
+    set_status(&mut fields, code(fault.kind, compat), text.as_bytes());
+    fields
+}
+
+fn code(kind: FaultKind, compat: Compat) -> Code {
+    match kind {
+        FaultKind::UnknownService if compat == Compat::Kitex => Code::KITEX_UNKNOWN_SERVICE,
+        FaultKind::UnknownMethod if compat == Compat::Kitex => Code::KITEX_UNKNOWN_METHOD,
+        FaultKind::UnknownService | FaultKind::UnknownMethod | FaultKind::NotConvertible => Code::UNIMPLEMENTED,
+        FaultKind::Connect | FaultKind::UpstreamClosed => Code::UNAVAILABLE,
+        FaultKind::BadReply | FaultKind::BadArguments => Code::INTERNAL,
+        FaultKind::Timeout => Code::DEADLINE_EXCEEDED,
+        FaultKind::OverLimit => Code::RESOURCE_EXHAUSTED,
+        FaultKind::DownstreamClosed => Code::CANCELLED,
+    }
+}
+
+fn set_status(fields: &mut HeaderMap, code: Code, message: &[u8]) {
+    fields.insert(GRPC_STATUS, HeaderValue::from(code.0));
+    // Escaped text is visible ASCII.
+    if let Ok(message) = HeaderValue::from_str(&status::encode_message(message)) {
+        fields.insert(GRPC_MESSAGE, message);
+    }
+}
+
+/// The trailers for a caller whose backend reset the stream in another protocol (streaming-wire D3).
+pub(crate) fn fields_of_reset(reset: &Reset, compat: Compat) -> HeaderMap {
+    let (code, text) = match reset {
+        Reset::Http2(code) => (Code::from_rst(*code), format!("{OURS}the backend reset the stream, code {code}").into()),
+        Reset::Rst { code, message, path } => {
+            let timed_out = matches!(ttstream::Code(*code), ttstream::Code::RECV_TIMEOUT | ttstream::Code::STREAM_TIMEOUT);
+            let code = if timed_out { Code::DEADLINE_EXCEEDED } else { Code::CANCELLED };
+            let mut text = message.to_vec();
+            if !path.is_empty() {
+                text.extend_from_slice(b" [canceled path: ");
+                text.extend_from_slice(path);
+                text.push(b']');
+            }
+            (code, text)
+        }
+        Reset::Lost(protocol) => (Code::UNAVAILABLE, format!("{OURS}the {protocol} connection was lost").into()),
+        Reset::Deadline(text) => (Code::DEADLINE_EXCEEDED, text.as_bytes().to_vec()),
+        Reset::Fault(fault) => return fields_of_fault(fault, compat),
+    };
+    let mut fields = HeaderMap::new();
+    set_status(&mut fields, code, &text);
+    fields
+}
+
+/// Adds the pairs of another protocol's metadata, and says how many have no form in HTTP/2 (streaming-wire D5).
+pub(crate) fn add_entries<'a>(fields: &mut HeaderMap, entries: impl Iterator<Item = Entry<'a>>) -> u64 {
+    let mut dropped = 0_u64;
+    for Entry { key, value } in entries {
+        let name = match metadata::metainfo_header(&key) {
+            Some(name) => Some(Cow::Owned(name)),
+            None => metadata::field_name(&key),
+        };
+        let name = name.filter(|name| matches!(NameKind::of(name), NameKind::User | NameKind::Persist | NameKind::Transit));
+        let value = match &name {
+            Some(name) if metadata::is_binary(name) => HeaderValue::try_from(metadata::encode_bin(&value)),
+            _ => HeaderValue::from_bytes(&value),
+        };
+        let pair = name.and_then(|name| HeaderName::try_from(&*name).ok()).zip(value.ok());
+        if pair.is_none_or(|(name, value)| fields.try_append(name, value).is_err()) {
+            dropped = dropped.saturating_add(1);
+        }
+    }
+    dropped
+}
+
+/// The fields of a request for a stream that another protocol opened, timeout and pseudo fields apart (D1).
+pub(crate) fn request_fields(head: &StreamHead) -> (HeaderMap, u64) {
+    let mut fields = HeaderMap::new();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type::GRPC_THRIFT));
+    fields.insert(TE, HeaderValue::from_static("trailers"));
+    for (name, value) in [(metadata::SOURCE_SERVICE, head.caller()), (metadata::SOURCE_METHOD, head.caller_method())] {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_bytes(value).ok()) {
+            fields.insert(name, value);
+        }
+    }
+    let mut unreadable = 0_u64;
+    let dropped = add_entries(&mut fields, head.entries(|| unreadable = unreadable.saturating_add(1)));
+    (fields, dropped.saturating_add(unreadable))
+}
+
+/// Sends messages, or pieces of them, as much as the peer's window has room for: ready once nothing of them is left.
+/// `prefix` holds what precedes a message that is too long to be copied behind it.
+///
+/// # Errors
+///
+/// The stream or its connection has ended.
+pub(crate) fn poll_send_message(
+    stream: &mut SendStream<Bytes>,
+    cx: &mut Context<'_>,
+    data: &mut Data,
+    prefix: &mut Bytes,
+) -> Poll<Result<(), h2::Error>> {
+    if matches!(data.framing, Framing::Message(_)) {
+        data.framing = Framing::Prefixed;
+        let Ok(head) = Head::new(CompressedFlag::PLAIN, data.bytes.len()) else {
+            return Poll::Ready(Err(Reason::INTERNAL_ERROR.into()));
+        };
+        let head = head.encode();
+        if data.bytes.len() < COPY_BELOW {
+            data.bytes = [&head, &data.bytes[..]].concat().into();
+        } else {
+            *prefix = Bytes::copy_from_slice(&head);
+        }
+    }
+    if !prefix.is_empty() {
+        ready!(http2::poll_send_data(stream, cx, prefix, false))?;
+    }
+    http2::poll_send_data(stream, cx, &mut data.bytes, data.last)
+}
+
+/// The error code that carries `reset` on (streaming-wire D4).
+pub(crate) fn reason(reset: &Reset) -> Reason {
+    match reset {
+        Reset::Http2(code) => Reason::from(*code),
+        Reset::Rst { .. } | Reset::Lost(_) | Reset::Deadline(_) | Reset::Fault(_) => Reason::CANCEL,
+    }
+}
+
+/// Why a stream of `h2` ended: the peer's reset, else the connection's loss.
+pub(crate) fn reset_by_peer(error: &h2::Error) -> Option<Reset> {
+    error.reason().filter(|_| error.is_reset()).map(|reason| Reset::Http2(reason.into()))
+}
+
+pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static(status::STATUS);
+pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static(status::MESSAGE);
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static(grpc_frame::timeout::NAME);
+
+/// A message of this size is not copied behind its prefix, in bytes.
+const COPY_BELOW: usize = 16 << 10;
+/// What every text of the proxy's own begins with (streaming-wire C5.9).
+const OURS: &str = "proxy: ";
