@@ -11,7 +11,10 @@ use bench::h2relay::H2Relay;
 use bench::load::Load;
 use bench::muxrelay::MuxRelay;
 use bench::relay::Relay;
-use bench::runner::{Candidate, Peers, Plan, Results, Section, Tools, markdown};
+use bench::runner::{
+    Candidate, Peers, Plan, Results, Section, StreamCandidate, StreamPlan, StreamResults, Tools, markdown,
+    streams_markdown,
+};
 use bench::streams::Kind;
 use bench::streams::backend::StreamBackend;
 use bench::streams::load::StreamLoad;
@@ -44,8 +47,12 @@ enum Command {
     StreamBackend(StreamBackendArgs),
     /// Compare the proxies, pinned and in turns, and write the results.
     Run(RunArgs),
+    /// Compare the proxies on streams, pinned and in turns, and write the results.
+    Streams(StreamsArgs),
     /// Write the Markdown of a run from its JSON.
     Report(ReportArgs),
+    /// The same of a run on streams.
+    StreamsReport(ReportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -210,6 +217,37 @@ struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+struct StreamsArgs {
+    /// Only these candidates.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    candidate: Vec<StreamCandidate>,
+    /// Only cells whose name contains one of these (unary-64B, bidi, ttstream, idle …).
+    #[arg(long, value_delimiter = ',')]
+    cell: Vec<String>,
+    /// Turns of each candidate.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Seconds of a window.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Seconds of load before it.
+    #[arg(long, default_value_t = 0.5)]
+    warmup: f64,
+    /// The folder of this crate.
+    #[arg(long, default_value = "bench")]
+    dir: PathBuf,
+    /// Our proxy; left out: beside this program.
+    #[arg(long)]
+    proxy_bin: Option<PathBuf>,
+    /// Where the JSON goes; left out: .work/results-streams.json in the folder of this crate.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Write the Markdown here; left out: print it.
+    #[arg(long)]
+    markdown: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct ReportArgs {
     /// JSON of a run.
     json: PathBuf,
@@ -264,9 +302,18 @@ fn run(command: Command) -> io::Result<ExitCode> {
             compare(&args)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Streams(args) => {
+            compare_streams(&args)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Report(args) => {
             let results: Results = serde_json::from_str(&std::fs::read_to_string(&args.json)?)?;
-            write_report(&results, args.markdown.as_deref())?;
+            write_report(&markdown(&results), args.markdown.as_deref())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::StreamsReport(args) => {
+            let results: StreamResults = serde_json::from_str(&std::fs::read_to_string(&args.json)?)?;
+            write_report(&streams_markdown(&results), args.markdown.as_deref())?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -290,18 +337,42 @@ fn compare(args: &RunArgs) -> io::Result<()> {
     plan.peers = args.peers;
     plan.window = seconds(args.seconds)?;
     plan.warmup = seconds(args.warmup)?;
-    let typed: Vec<String> = std::env::args().skip(1).collect();
-    plan.command = format!("bench {}", typed.join(" "));
+    plan.command = typed();
     let results = plan.run(|line| eprintln!("{line}"))?;
 
     let json = args.json.clone().unwrap_or_else(|| args.dir.join(".work/results.json"));
     std::fs::write(&json, serde_json::to_string_pretty(&results)?)?;
     eprintln!("wrote {}", json.display());
-    write_report(&results, args.markdown.as_deref())
+    write_report(&markdown(&results), args.markdown.as_deref())
 }
 
-fn write_report(results: &Results, path: Option<&Path>) -> io::Result<()> {
-    let text = markdown(results);
+fn compare_streams(args: &StreamsArgs) -> io::Result<()> {
+    let mut tools = Tools::new(&args.dir, &std::env::current_exe()?);
+    if let Some(path) = &args.proxy_bin {
+        tools.proxy.clone_from(path);
+    }
+    let mut plan = StreamPlan::new(tools);
+    plan.candidates.clone_from(&args.candidate);
+    plan.cells.clone_from(&args.cell);
+    plan.rounds = args.rounds;
+    plan.window = seconds(args.seconds)?;
+    plan.warmup = seconds(args.warmup)?;
+    plan.command = typed();
+    let results = plan.run(|line| eprintln!("{line}"))?;
+
+    let json = args.json.clone().unwrap_or_else(|| args.dir.join(".work/results-streams.json"));
+    std::fs::write(&json, serde_json::to_string_pretty(&results)?)?;
+    eprintln!("wrote {}", json.display());
+    write_report(&streams_markdown(&results), args.markdown.as_deref())
+}
+
+/// The command line, for the results.
+fn typed() -> String {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    format!("bench {}", args.join(" "))
+}
+
+fn write_report(text: &str, path: Option<&Path>) -> io::Result<()> {
     match path {
         Some(path) => std::fs::write(path, text),
         None => {

@@ -188,7 +188,7 @@ fn kitex_name(transport: Transport) -> &'static str {
 }
 
 /// Copies `peers-config/file` into the run's folder with `values` filled in, and says where.
-fn fill_template(tools: &Tools, file: &str, values: &[(&str, &str)]) -> io::Result<PathBuf> {
+pub(super) fn fill_template(tools: &Tools, file: &str, values: &[(&str, &str)]) -> io::Result<PathBuf> {
     let mut text = std::fs::read_to_string(tools.dir.join("peers-config").join(file))?;
     for (name, value) in values {
         text = text.replace(name, value);

@@ -9,6 +9,7 @@ mod machine;
 mod process;
 mod report;
 mod results;
+mod streams;
 mod syscalls;
 
 use std::io;
@@ -22,6 +23,10 @@ pub use machine::Machine;
 use process::Bench;
 pub use report::markdown;
 pub use results::{Results, Row, Sample};
+pub use streams::{
+    IdleStreamsRow, STREAM_CELLS, StreamCandidate, StreamCell, StreamPlan, StreamResults, StreamRow,
+    markdown as streams_markdown,
+};
 pub use syscalls::SyscallRow;
 
 use clap::ValueEnum;

@@ -138,6 +138,28 @@ impl Bench {
         Self::start_before(tools, candidate, transport, upstream, Some(backend))
     }
 
+    /// Starts what `backend` says, and in front of it what `proxy` says, if anything; each gets the ports it is to use.
+    pub(super) fn launch(
+        tools: &Tools,
+        name: &str,
+        backend: impl FnOnce(&str) -> Command,
+        proxy: impl FnOnce(u16, u16) -> io::Result<Option<Command>>,
+    ) -> io::Result<Self> {
+        let dir = run_dir(tools);
+        std::fs::create_dir_all(&dir)?;
+        let upstream = free_port()?;
+        let mut backend = backend(&upstream.to_string()).spawn(LOAD_CORE, &dir.join("backend.log"))?;
+        backend.wait_for(upstream)?;
+        let backend = Some(backend);
+        let target = free_port()?;
+        let Some(command) = proxy(target.port(), upstream.port())? else {
+            return Ok(Self { target: upstream, backend, proxy: None });
+        };
+        let mut proxy = command.spawn(PROXY_CORE, &dir.join(format!("{name}.log")))?;
+        proxy.wait_for(target)?;
+        Ok(Self { target, backend, proxy: Some(proxy) })
+    }
+
     /// Starts `candidate` in front of a backend that this process will serve.
     pub(super) fn start_without_backend(
         tools: &Tools,

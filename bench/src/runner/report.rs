@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::bars::bars;
+use super::machine::Machine;
 use super::results::{Results, Row};
 use super::{CELLS, Candidate, Cell, Peers, Section};
 use crate::stats::{float, ratio};
@@ -56,6 +57,11 @@ fn head(results: &Results, text: &mut String) {
     };
     line(text, format_args!("- Rounds: {} in turns, windows of {} s, medians", results.rounds, results.seconds));
     line(text, format_args!("- Load generator and backend {peers}"));
+    self::machine(machine, text);
+}
+
+/// What it ran on, with which versions.
+pub(super) fn machine(machine: &Machine, text: &mut String) {
     line(
         text,
         format_args!(
@@ -203,11 +209,11 @@ fn load_of(cell: &Cell) -> String {
 }
 
 /// Three digits.
-fn figure(value: f64) -> String {
+pub(super) fn figure(value: f64) -> String {
     if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") }
 }
 
-fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+pub(super) fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = text.write_fmt(arguments);
     text.push('\n');

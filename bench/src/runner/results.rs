@@ -10,8 +10,9 @@ use super::machine::Machine;
 use super::process::{BACKEND, PROXY};
 use super::syscalls::SyscallRow;
 use super::{Candidate, Cell, Peers, Plan};
-use crate::load::Report;
-use crate::stats::median;
+use crate::load::{Errors, Report, Watched};
+use crate::stats::{Latency, median};
+use crate::streams::load::StreamReport;
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,26 +128,43 @@ impl Sample {
     /// # Errors
     /// When a call failed: then the figures are of another kind of work and worth nothing.
     pub(super) fn new(report: &Report) -> io::Result<Self> {
-        let errors = &report.errors;
-        if errors.total() > 0 || report.calls == 0 {
-            let first = errors.first.as_deref().unwrap_or("no reason noted");
-            return Err(io::Error::other(format!("{} of {} calls failed: {first}", errors.total(), report.calls)));
-        }
-        let of = |name: &str| report.watched.iter().find(|process| process.name == name);
-        let proxy = of(PROXY);
+        refuse(&report.errors, report.calls, "calls")?;
         let own = report.own_cpu_us_per_call * report.throughput / 1e6;
-        Ok(Self {
+        Ok(Self::of(&report.watched, own, report.throughput, &report.latency_us))
+    }
+
+    /// # Errors
+    /// As [`Sample::new`].
+    pub(super) fn of_streams(report: &StreamReport) -> io::Result<Self> {
+        refuse(&report.errors, report.messages, "messages")?;
+        let own = report.own_cpu_us_per_message * report.throughput / 1e6;
+        Ok(Self::of(&report.watched, own, report.throughput, &report.latency_us))
+    }
+
+    /// `own` is the share of a core that the load generator used.
+    fn of(watched: &[Watched], own: f64, throughput: f64, latency_us: &Latency) -> Self {
+        let of = |name: &str| watched.iter().find(|process| process.name == name);
+        let proxy = of(PROXY);
+        Self {
             cpu_us: proxy.map_or(0.0, |proxy| proxy.cpu_us_per_call),
             utilisation: proxy.map_or(0.0, |proxy| proxy.utilisation),
             load_utilisation: of(BACKEND).map_or(0.0, |backend| backend.utilisation) + own,
-            throughput: report.throughput,
-            p50_us: report.latency_us.p50,
-            p99_us: report.latency_us.p99,
-            p99_9_us: report.latency_us.p99_9,
+            throughput,
+            p50_us: latency_us.p50,
+            p99_us: latency_us.p99,
+            p99_9_us: latency_us.p99_9,
             rss_kib: proxy.map_or(0, |proxy| proxy.rss_kib),
             peak_rss_kib: proxy.map_or(0, |proxy| proxy.peak_rss_kib),
-        })
+        }
     }
+}
+
+fn refuse(errors: &Errors, good: u64, what: &str) -> io::Result<()> {
+    if errors.total() == 0 && good > 0 {
+        return Ok(());
+    }
+    let first = errors.first.as_deref().unwrap_or("no reason noted");
+    Err(io::Error::other(format!("{} of {good} {what} failed: {first}", errors.total())))
 }
 
 impl fmt::Display for Sample {
