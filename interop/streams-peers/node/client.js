@@ -157,8 +157,7 @@ async function oneCall(client, spec, stream, giveUp) {
 
   const { code, details, metadata: trailers } = await ended;
   if (!call.wasCancelled) seen.trailers = xMetadata(trailers);
-  // grpc-js calls a clean end `OK`; the wire says nothing there.
-  seen.end = code === 0 ? end('ok', 0, '') : end('status', code, details, toldDetails(code, details, trailers));
+  seen.end = end(code === 0 ? 'ok' : 'status', code, details, toldDetails(code, details, trailers));
   return seen;
 }
 
