@@ -109,7 +109,8 @@ pub fn decode_bin(field: &'static str, value: &[u8]) -> Result<Vec<u8>, DecodeEr
     engine.decode(value).map_err(|error| {
         let offset = match error {
             base64::DecodeError::InvalidByte(offset, _) | base64::DecodeError::InvalidLastSymbol(offset, _) => offset,
-            base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => value.len(),
+            base64::DecodeError::InvalidPadding => value.iter().position(|&byte| byte == b'=').unwrap_or(value.len()),
+            base64::DecodeError::InvalidLength(_) => value.len(),
         };
         DecodeError::malformed(field, value, offset, "base64")
     })
