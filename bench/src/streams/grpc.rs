@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasherDefault;
 
+use super::http2::decode::Reader;
+use super::http2::encode::{CHAT_REQUEST, RESPONSE, TRAILERS, UNARY_REQUEST};
 use super::http2::frame::Frame;
-use super::http2::hpack::{CHAT_REQUEST, RESPONSE, Reader, TRAILERS, UNARY_REQUEST};
 use super::http2::{Event, Http2, IdHasher, Then};
 use super::message::{Check, Message};
 use super::{Fault, Kind, Progress};

@@ -100,3 +100,4 @@ enum Progress {
 /// `bench.Echo`, the service of all gRPC streams.
 const UNARY_PATH: &str = "/bench.Echo/Unary";
 const CHAT_PATH: &str = "/bench.Echo/Chat";
+const CONTENT_TYPE: &str = "application/grpc";

@@ -1,13 +1,14 @@
 //! As much of HTTP/2 as an honest peer needs: frames, settings, pings, and both flow control windows.
 
+pub(super) mod decode;
+pub(super) mod encode;
 pub(super) mod frame;
-pub(super) mod hpack;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use encode::{Encoder, Field};
 use frame::Frame;
-use hpack::{Encoder, Field};
 
 use super::Fault;
 

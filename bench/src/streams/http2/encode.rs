@@ -1,10 +1,7 @@
-//! Header blocks. Ours are of a few fields that a peer's table learns the first time and gets by number afterwards, as
-//! from any gRPC library; the peer's are decoded in full, and remembered as long as the table they refer to is the same,
-//! since most are the same bytes again and again.
+//! Our header blocks: a few fields that a peer's table learns the first time and gets by number afterwards, as from any
+//! gRPC library.
 
-use loona_hpack::Decoder;
-
-use super::super::{CHAT_PATH, Fault, UNARY_PATH};
+use super::super::{CHAT_PATH, CONTENT_TYPE, UNARY_PATH};
 
 /// A field of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +24,6 @@ pub(in super::super) const RESPONSE: &[Field] = &[Field::Static(8), Field::Named
 pub(in super::super) const TRAILERS: &[Field] =
     &[Field::Literal("grpc-status", "0"), Field::Literal("grpc-message", "")];
 
-const CONTENT_TYPE: &str = "application/grpc";
 /// The dynamic table's first index.
 const DYNAMIC: usize = 62;
 
@@ -113,118 +109,9 @@ fn push_string(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// What a header block said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in super::super) struct Head {
-    /// `:status`.
-    pub(in super::super) status: Option<u16>,
-    /// `grpc-status`.
-    pub(in super::super) grpc_status: Option<u32>,
-    /// Whether `content-type` says gRPC.
-    pub(in super::super) is_grpc: bool,
-    /// Whether `:path` is the unary one (`true`) or the bidirectional one (`false`).
-    pub(in super::super) unary: Option<bool>,
-}
-
-/// Reads header blocks.
-pub(in super::super) struct Reader {
-    decoder: Decoder<'static>,
-    /// Blocks that left the table as it was, with what they said.
-    known: Vec<(Vec<u8>, Head)>,
-    /// What the last block said that changed the table.
-    last: Head,
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self { decoder: Decoder::new(), known: Vec::new(), last: Head::default() }
-    }
-}
-
-impl Reader {
-    /// What `block` says.
-    ///
-    /// # Errors
-    /// When it does not decode.
-    pub(in super::super) fn read(&mut self, block: &[u8]) -> Result<&Head, Fault> {
-        const KNOWN_MAX: usize = 4;
-        if let Some(place) = self.known.iter().position(|(bytes, _)| bytes == block) {
-            return self.known.get(place).map(|(_, head)| head).ok_or(Fault::Http2("no such block"));
-        }
-        let mut head = Head::default();
-        let decoded = self.decoder.decode_with_cb(block, |name, value| head.note(&name, &value));
-        decoded.map_err(|error| Fault::Headers(format!("{error:?}")))?;
-        if changes_table(block) {
-            self.known.clear();
-            self.last = head;
-            return Ok(&self.last);
-        }
-        self.known.truncate(KNOWN_MAX.saturating_sub(1));
-        self.known.insert(0, (block.to_vec(), head));
-        self.known.first().map(|(_, head)| head).ok_or(Fault::Http2("no such block"))
-    }
-}
-
-impl Head {
-    fn note(&mut self, name: &[u8], value: &[u8]) {
-        let text = std::str::from_utf8(value).unwrap_or_default();
-        match name {
-            b":status" => self.status = text.parse().ok(),
-            b"grpc-status" => self.grpc_status = text.parse().ok(),
-            b"content-type" => self.is_grpc = text.starts_with(CONTENT_TYPE),
-            b":path" if text == UNARY_PATH => self.unary = Some(true),
-            b":path" if text == CHAT_PATH => self.unary = Some(false),
-            _ => {}
-        }
-    }
-}
-
-/// Whether a block that decodes has an incremental literal or a table size update in it.
-fn changes_table(mut block: &[u8]) -> bool {
-    while let Some(&first) = block.first() {
-        if first & 0x80 != 0 {
-            skip_integer(&mut block, 0x7f);
-            continue;
-        }
-        if first & 0xf0 > 0x10 {
-            return true;
-        }
-        if skip_integer(&mut block, 0x0f) == 0 {
-            skip_string(&mut block);
-        }
-        skip_string(&mut block);
-    }
-    false
-}
-
-fn skip_string(block: &mut &[u8]) {
-    let len = skip_integer(block, 0x7f);
-    *block = block.get(len..).unwrap_or_default();
-}
-
-/// RFC 7541 section 5.1.
-fn skip_integer(block: &mut &[u8], prefix: u8) -> usize {
-    let Some((&first, rest)) = block.split_first() else { return 0 };
-    *block = rest;
-    let mut value = usize::from(first & prefix);
-    if value < usize::from(prefix) {
-        return value;
-    }
-    let mut shift = 0_u32;
-    while let Some((&byte, rest)) = block.split_first() {
-        *block = rest;
-        let part = usize::from(byte & 0x7f).checked_shl(shift).unwrap_or(usize::MAX);
-        value = value.saturating_add(part);
-        shift = shift.saturating_add(7);
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    value
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::decode::Reader;
     use super::*;
 
     #[test]
@@ -261,7 +148,5 @@ mod tests {
             encoder.encode(CHAT_REQUEST, &mut block);
             assert_eq!(reader.read(&block).unwrap().unary, Some(false));
         }
-        assert!(!changes_table(&block));
-        assert_eq!(reader.known[0].0, block);
     }
 }
