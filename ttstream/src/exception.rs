@@ -16,7 +16,7 @@ use crate::limits::{MAX_DEPTH, MAX_THRIFT_STRING_LEN};
 /// 08 0002 <code>               field 2, I32
 /// 00                           STOP
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the two fields that a Go reader understands; more must not be written")]
 pub struct Exception<'a> {
     /// What happened, as a number.
@@ -111,6 +111,21 @@ impl Exception<'_> {
 impl fmt::Display for Exception<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code.0, String::from_utf8_lossy(self.message))
+    }
+}
+
+impl fmt::Debug for Exception<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exception").field("code", &self.code.0).field("message", &Text(self.message)).finish()
+    }
+}
+
+/// Shows bytes as text, for logs.
+pub(crate) struct Text<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
     }
 }
 

@@ -430,11 +430,24 @@ fn data_may_come_before_the_header_and_stops_at_the_trailer() {
 }
 
 #[test]
+fn a_machine_is_two_bytes() {
+    assert_eq!((size_of::<Client>(), size_of::<Server>()), (2, 2));
+}
+
+#[test]
 fn logs_show_what_a_frame_is() {
     let shown = format!("{:?}", frame(FrameType::Data));
     for part in ["Data", "stream_id: 1", "payload_len: 3", "\"m\""] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
+    let mut dst = BytesMut::new();
+    let encoder = StreamEncoder::new(1, b"m").unwrap();
+    encoder.rst(&Exception::new(Code(7), b"why\xff"), b"A,B", &mut dst).unwrap();
+    let shown = format!("{:?}", Frame::parse(dst.split().freeze()).unwrap().reset());
+    assert_eq!(shown, r#"Reset { exception: Exception { code: 7, message: "why\xff" }, cancel_path: "A,B" }"#);
+    encoder.trailer([(keys::BIZ_STATUS, &b"5"[..]), (keys::BIZ_EXTRA, b"{}")], &mut dst).unwrap();
+    let shown = format!("{:?}", Frame::parse(dst.freeze()).unwrap().outcome());
+    assert_eq!(shown, r#"Business(BusinessError { status: 5, message: "", extra: "{}" })"#);
 }
 
 /// Stream 1, method `m`; a message of three bytes in a data frame.

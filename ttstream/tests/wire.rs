@@ -26,6 +26,7 @@ fn every_frame_reads_as_the_specification_says() {
         assert_eq!(text(frame.method()), vector["method"], "{id}");
         assert_eq!(frame.payload(), hex(&fields["payload_hex"]), "{id}");
         assert_eq!(frame.payload_slice(), frame.payload(), "{id}");
+        assert_eq!(frame.clone().into_payload(), frame.payload(), "{id}");
         assert_eq!(frame.head().len() + frame.payload().len(), frame.raw().len(), "{id}");
         let header = frame.header();
         assert_eq!(u64::from(header.head().length), fields["length"], "{id}");
