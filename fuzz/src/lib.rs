@@ -10,11 +10,13 @@
 )]
 
 mod framed;
+mod grpc;
 mod thrift;
 mod ttheader;
 
 pub use crate::{
     framed::framed,
+    grpc::{grpc_compression, grpc_message, grpc_scalars},
     thrift::{application_exception, thrift_buffered, thrift_message},
     ttheader::{mesh_header, ttheader},
 };
@@ -26,6 +28,9 @@ pub type Oracle = fn(&[u8]);
 pub const ORACLES: &[(&str, Oracle)] = &[
     ("application_exception", application_exception),
     ("framed", framed),
+    ("grpc_compression", grpc_compression),
+    ("grpc_message", grpc_message),
+    ("grpc_scalars", grpc_scalars),
     ("mesh_header", mesh_header),
     ("thrift_buffered", thrift_buffered),
     ("thrift_message", thrift_message),

@@ -157,7 +157,9 @@ pub enum CompressionError {
 
 #[cfg(any(feature = "gzip", feature = "deflate", feature = "zstd"))]
 mod formats {
-    use std::io::{self, Read, Write};
+    #[cfg(any(feature = "gzip", feature = "deflate"))]
+    use std::io::Write;
+    use std::io::{self, Read};
 
     use bytes::Bytes;
 
