@@ -13,12 +13,14 @@ mod framed;
 mod grpc;
 mod thrift;
 mod ttheader;
+mod ttstream;
 
 pub use crate::{
     framed::framed,
     grpc::{grpc_compression, grpc_message, grpc_scalars},
     thrift::{application_exception, thrift_buffered, thrift_message},
     ttheader::{mesh_header, ttheader},
+    ttstream::{ttstream, ttstream_exception, ttstream_state},
 };
 
 /// Says nothing about bytes that are handled well, and panics about others.
@@ -35,4 +37,7 @@ pub const ORACLES: &[(&str, Oracle)] = &[
     ("thrift_buffered", thrift_buffered),
     ("thrift_message", thrift_message),
     ("ttheader", ttheader),
+    ("ttstream", ttstream),
+    ("ttstream_exception", ttstream_exception),
+    ("ttstream_state", ttstream_state),
 ];

@@ -65,7 +65,8 @@ impl<'a> Exception<'a> {
             match (ttype, id) {
                 (STRING, 1) => exception.message = reader.string("message")?,
                 (I32, 2) => exception.code = Code(i32::from_be_bytes(reader.array("type")?)),
-                _ => reader.skip(ttype, MAX_DEPTH)?,
+                // The exception itself is the first level.
+                _ => reader.skip(ttype, MAX_DEPTH.saturating_sub(1))?,
             }
         }
     }
@@ -349,11 +350,13 @@ impl<'a> Reader<'a> {
         if let Some(width) = width(ttype) {
             return self.slice("value", width).map(|_| ());
         }
+        if ttype == STRING {
+            return self.string("value").map(|_| ());
+        }
         let Some(depth) = depth.checked_sub(1) else {
             return Err(ExceptionError::TooDeep { offset: self.offset, expected: MAX_DEPTH });
         };
         match ttype {
-            STRING => self.string("value").map(|_| ()),
             STRUCT => loop {
                 let [ttype] = self.array("field type")?;
                 if ttype == STOP {

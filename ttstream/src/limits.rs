@@ -1,6 +1,6 @@
 /// Bytes from the start of a frame to what LENGTH counts.
 pub(crate) const LENGTH_LEN: usize = 4;
-/// How deep an unknown field of an exception may be nested: Thrift's own default is 64 as well.
+/// How many structs and containers may lie in each other, an exception's own among them: Thrift's limit as well.
 pub(crate) const MAX_DEPTH: u8 = 64;
 /// The longest Thrift string: its length is a signed number of 32 bits.
 pub(crate) const MAX_THRIFT_STRING_LEN: usize = 0x7fff_ffff;
