@@ -250,7 +250,7 @@ var Cases = []Case{
 	{Name: "unary_x50", Do: func(r *run) {
 		r.parallel(50, func(i int, r *run) { r.unary(r.ctx, none, &Msg{Text: fmt.Sprint(i), Blob: Blob(i), N: int32(i)}) })
 	}},
-	{Name: "unary_headers_trailers", Skip: wholeUnary, Do: ask(Script{Headers: binary, Trailers: aTrailer}, none)},
+	{Name: "unary_headers_trailers", Skip: onlyGrpc, Do: ask(Script{Headers: binary, Trailers: aTrailer}, none)},
 	{Name: "unary_empty", Do: func(r *run) { r.unary(r.ctx, none, &Msg{}) }},
 	{Name: "unary_status", Do: ask(Script{End: rejected}, none)},
 	{Name: "unary_status_details", Do: ask(Script{End: detailed, Trailers: aTrailer}, none)},

@@ -66,6 +66,7 @@ type run struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	sum    hash.Hash
+	early  map[string][]string // headers that were waited for
 	result Result
 }
 
@@ -132,6 +133,9 @@ func (r *run) digest(m *Msg) {
 
 func (r *run) finish(err error, headers, trailers map[string][]string) {
 	r.result.Headers, r.result.Trailers = own(headers), own(trailers)
+	for k, v := range own(r.early) {
+		r.result.Headers[k] = v
+	}
 	r.result.End = r.ended(err, trailers)
 }
 
@@ -178,14 +182,11 @@ func (r *run) closeAndRecv(st stream) {
 
 // awaitHeader notes whether the headers come before any message is asked for.
 func (r *run) awaitHeader(st stream, limit time.Duration) {
-	came := make(chan struct{})
-	go func() {
-		st.header()
-		close(came)
-	}()
+	came := make(chan map[string][]string, 1)
+	go func() { came <- st.header() }()
 	early := false
 	select {
-	case <-came:
+	case r.early = <-came: // Kitex's ttstream client hands them out once
 		early = true
 	case <-time.After(limit):
 	}

@@ -62,7 +62,7 @@ var serviceP = grpc.ServiceDesc{
 			c.setTrailer = func(kv map[string]string) error { return grpc.SetTrailer(ctx, metadata.New(kv)) }
 			c.fail = func(e End) error { return grpcFail(e, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) }
 			c.tell = func() Tell { return grpcTell(ctx, grpcMethod(ctx)) }
-			out, err := serve(c)
+			out, err := serveSafely(c)
 			if err != nil {
 				return nil, err
 			}
@@ -115,9 +115,19 @@ func grpcStream(method string) grpc.StreamHandler {
 		c.setTrailer = func(kv map[string]string) error { st.SetTrailer(metadata.New(kv)); return nil }
 		c.fail = func(e End) error { return grpcFail(e, st.SetTrailer) }
 		c.tell = func() Tell { return grpcTell(st.Context(), grpcMethod(st.Context())) }
-		_, err := serve(c)
+		_, err := serveSafely(c)
 		return err
 	}
+}
+
+// serveSafely answers a panic, with which grpc-go would end the process.
+func serveSafely(c *call) (reply *Msg, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = status.Errorf(codes.Internal, "panic: %v", p)
+		}
+	}()
+	return serve(c)
 }
 
 // grpcFail makes the error of an end; a business error is written as Kitex does, in two trailers.

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"strings"
 	"time"
@@ -53,12 +54,12 @@ func KitexServer(ln net.Listener, protobuf, unknown bool) (server.Server, error)
 		}
 	}
 	if protobuf {
-		return svr, livepsvc.RegisterService(svr, protobufHandler{})
+		return svr, livepsvc.RegisterService(svr, &protobufHandler{})
 	}
-	if err := livesvc.RegisterService(svr, thriftHandler{}, server.WithFallbackService()); err != nil {
+	if err := livesvc.RegisterService(svr, &thriftHandler{}, server.WithFallbackService()); err != nil {
 		return nil, err
 	}
-	return svr, livetoo.RegisterService(svr, tooHandler{})
+	return svr, livetoo.RegisterService(svr, &tooHandler{})
 }
 
 // echoBytes answers each message of a service that the server does not have.
@@ -215,7 +216,9 @@ func kitexGone(err error) (*int32, string) {
 }
 
 func kitexTell(ctx context.Context) Tell {
-	t := Tell{Meta: map[string][]string{}, Persist: metainfo.GetAllPersistentValues(ctx), Transient: metainfo.GetAllValues(ctx)}
+	t := Tell{Meta: map[string][]string{}, Persist: map[string]string{}, Transient: map[string]string{}}
+	maps.Copy(t.Persist, metainfo.GetAllPersistentValues(ctx))
+	maps.Copy(t.Transient, metainfo.GetAllValues(ctx))
 	if md, ok := metadata.FromIncomingContext(ctx); ok {
 		for k, v := range md {
 			if strings.HasPrefix(k, "x-") {

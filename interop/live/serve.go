@@ -203,6 +203,9 @@ func (c *call) watched() string {
 	if id := t.Persist["OBSERVE"]; id != "" {
 		return id
 	}
+	if id := t.Persist["observe"]; id != "" { // as its header is called
+		return id
+	}
 	if v := t.Meta["x-observe"]; len(v) > 0 {
 		return v[0]
 	}

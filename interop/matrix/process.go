@@ -25,6 +25,9 @@ type Process struct {
 	done chan struct{}
 	log  *tail
 	err  error
+	// stdin stays open as long as the process is wanted; peers end when it is closed, so that none is
+	// left behind when the runner dies.
+	stdin io.WriteCloser
 }
 
 // tail keeps the end of what a process wrote to stderr, for reports.
@@ -72,6 +75,9 @@ func Start(line func(string) bool, env []string, name string, args ...string) (*
 	if err != nil {
 		return nil, err
 	}
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -104,6 +110,9 @@ func (p *Process) Log() string {
 
 // Term asks the process to end, and does not wait.
 func (p *Process) Term() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Done is closed once the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Kill ends the process now.
 func (p *Process) Kill() {
@@ -175,7 +184,12 @@ type Proxy struct {
 	stop func()
 	log  func() string
 	pid  int
+	// process is nil for stand-ins within the runner.
+	process *Process
 }
+
+// Process is the proxy's own process; nil for a stand-in within the runner.
+func (p *Proxy) Process() *Process { return p.process }
 
 // Stop ends it.
 func (p *Proxy) Stop() { p.stop() }
@@ -219,7 +233,7 @@ func StartProxyWith(binary, dir, config string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w\nwith the configuration:\n%s", err, config)
 	}
-	return &Proxy{Addr: addr, stop: p.Kill, log: p.Log, pid: p.cmd.Process.Pid}, nil
+	return &Proxy{Addr: addr, stop: p.Kill, log: p.Log, pid: p.cmd.Process.Pid, process: p}, nil
 }
 
 // startKitexProxy runs cmd/kitexproxy.
@@ -233,4 +247,13 @@ func startKitexProxy(bin, endpoint, transport string) (*Proxy, error) {
 		return nil, err
 	}
 	return &Proxy{Addr: addr, stop: p.Kill, log: p.Log, pid: p.cmd.Process.Pid}, nil
+}
+
+// RelayProxy is a plain TCP relay in the place of a proxy, to check the harness.
+func RelayProxy(endpoint string) (*Proxy, error) {
+	r, err := StartRecorder(endpoint, false)
+	if err != nil {
+		return nil, err
+	}
+	return &Proxy{Addr: r.Addr, stop: r.Stop, log: func() string { return "" }}, nil
 }
