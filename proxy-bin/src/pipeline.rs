@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::accept::{Accepted, Serve};
 use crate::config::{Config, Listener, Route};
-use crate::downstream::{grpc, pingpong};
+use crate::downstream::{grpc, pingpong, ttstream};
 use crate::layer::deadline;
 use crate::route::{RouteTable, Target};
 use crate::rpc::drain::{Drain, QUIET};
@@ -20,6 +20,7 @@ use crate::sniff::{self, Verdict};
 use crate::telemetry::Counters;
 use crate::upstream::Cluster;
 use crate::wire::conn::Conn;
+use crate::wire::meter::Meter;
 use crate::wire::pingpong::decode;
 
 /// Every stage, as one worker has it.
@@ -34,9 +35,11 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn new(config: Arc<Config>, routes: Arc<RouteTable>, counters: Arc<Counters>) -> Self {
+        let worker = Rc::new(Meter::new(bytes(config.stream_memory), None));
+        let cluster = |cluster| Cluster::new(cluster, &config.name, &worker, &counters);
         Self {
-            settings: config.listeners.iter().map(Settings::new).collect(),
-            clusters: config.clusters.iter().map(|cluster| Cluster::new(cluster, &counters)).collect(),
+            settings: config.listeners.iter().map(|listener| Settings::new(listener, &worker)).collect(),
+            clusters: config.clusters.iter().map(cluster).collect(),
             config,
             routes,
             counters,
@@ -82,7 +85,9 @@ impl Pipeline {
             Ok(Verdict::Is(Protocol::Grpc)) => {
                 return grpc::serve(conn, downstream, settings.grpc, self, drain, counters).await;
             }
-            Ok(Verdict::Is(Protocol::TtStream)) => "ttstream is not carried yet".into(),
+            Ok(Verdict::Is(Protocol::TtStream)) => {
+                return ttstream::serve(conn, downstream, settings.ttstream, self, drain, counters).await;
+            }
             Ok(Verdict::Unknown | Verdict::NeedMore) => "unknown protocol".into(),
             Err(sniff::Unsure::Silent) => return,
             Err(unsure) => unsure.to_string(),
@@ -115,8 +120,7 @@ impl Handle for Pipeline {
         let (route, cluster) = self.target(&head)?;
         let deadline = deadline::of_stream(route.timeout, head.timeout);
         head.deadline = deadline.map(|(at, _)| at);
-        let limits =
-            Limits { deadline, first_message: route.first_message_timeout, idle: route.stream_idle_timeout };
+        let limits = Limits { deadline, first_message: route.first_message_timeout, idle: route.stream_idle_timeout };
         let side = deadline::until(deadline, cluster.open(head)).await?;
         Ok(OpenStream { side, limits })
     }
@@ -127,10 +131,11 @@ impl Handle for Pipeline {
 struct Settings {
     pingpong: Rc<pingpong::Settings>,
     grpc: Rc<grpc::Settings>,
+    ttstream: Rc<ttstream::Settings>,
 }
 
 impl Settings {
-    fn new(listener: &Listener) -> Self {
+    fn new(listener: &Listener, worker: &Rc<Meter>) -> Self {
         Self {
             pingpong: Rc::new(pingpong::Settings {
                 protocols: listener.protocols.clone(),
@@ -147,14 +152,29 @@ impl Settings {
             }),
             grpc: Rc::new(grpc::Settings {
                 max_streams: listener.max_streams,
-                max_message: usize::try_from(listener.max_message).unwrap_or(usize::MAX),
+                max_message: bytes(listener.max_message),
                 preface_timeout: listener.sniff_timeout,
                 write_timeout: listener.write_timeout,
                 keepalive: listener.keepalive,
                 compat: if listener.kitex_status { Compat::Kitex } else { Compat::Grpc },
             }),
+            ttstream: Rc::new(ttstream::Settings {
+                max_streams: listener.max_in_flight,
+                max_message: bytes(listener.max_message),
+                stream_budget: bytes(listener.stream_budget),
+                read_timeout: listener.read_timeout,
+                write_timeout: listener.write_timeout,
+                idle_timeout: listener.idle_timeout,
+                rst: listener.rst,
+                worker: Rc::clone(worker),
+            }),
         }
     }
+}
+
+/// A number of bytes of the configuration, as memory is counted.
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
 }
 
 /// Ready once the proxy drains and a connection that never said anything goes on saying nothing.

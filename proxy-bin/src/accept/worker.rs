@@ -139,7 +139,13 @@ async fn run<S: Serve>(serve: Rc<S>, Work { mut orders, load }: Work) -> bool {
     // What was handed over before the order to drain is in the tasks already; let them count themselves in.
     tokio::task::yield_now().await;
     drain.begin();
-    tokio::time::timeout(limit, poll_fn(|cx| drain.poll_empty(cx))).await.is_ok()
+    let ended =
+        tokio::time::timeout(limit.saturating_sub(LAST_WORDS), poll_fn(|cx| drain.poll_empty(cx))).await.is_ok();
+    if !ended {
+        drain.expire();
+        let _told = tokio::time::timeout(limit.min(LAST_WORDS), poll_fn(|cx| drain.poll_empty(cx))).await;
+    }
+    ended
 }
 
 /// One connection's part of its worker's load.
@@ -151,4 +157,6 @@ impl Drop for Loaded {
     }
 }
 
+/// The part of the drain's time in which streams that are still open are told that they end.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 const SWEEP: Duration = Duration::from_secs(1);

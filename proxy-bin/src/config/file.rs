@@ -32,6 +32,7 @@ struct File {
     name: Option<String>,
     workers: Option<Spanned<usize>>,
     drain: Option<Time>,
+    stream_memory: Option<Size>,
     #[serde(default)]
     listener: Vec<Spanned<FileListener>>,
     #[serde(default)]
@@ -61,6 +62,9 @@ struct FileListener {
     keepalive: Option<Time>,
     #[serde(default)]
     kitex_status: bool,
+    stream_budget: Option<Size>,
+    idle_timeout: Option<Time>,
+    rst: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -159,7 +163,15 @@ impl File {
             .enumerate()
             .map(|(index, route)| check_route(index, route, &listeners, &clusters))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Config { name: self.name.unwrap_or_else(|| defaults::NAME.into()), workers, drain: time(self.drain, defaults::DRAIN), listeners, routes, clusters })
+        Ok(Config {
+            name: self.name.unwrap_or_else(|| defaults::NAME.into()),
+            workers,
+            drain: time(self.drain, defaults::DRAIN),
+            stream_memory: size(self.stream_memory, defaults::STREAM_MEMORY),
+            listeners,
+            routes,
+            clusters,
+        })
     }
 }
 
@@ -189,6 +201,9 @@ fn check_listener(listener: Spanned<FileListener>) -> Result<Listener, Wrong> {
         max_streams: file.max_streams.unwrap_or(defaults::MAX_STREAMS),
         keepalive: time(file.keepalive, defaults::LISTENER_KEEPALIVE),
         kitex_status: file.kitex_status,
+        stream_budget: size(file.stream_budget, defaults::STREAM_BUDGET),
+        idle_timeout: time(file.idle_timeout, defaults::LISTENER_IDLE_TIMEOUT),
+        rst: file.rst.unwrap_or(true),
     })
 }
 
@@ -202,6 +217,10 @@ fn check_cluster(
     let file = cluster.into_inner();
     if file.endpoints.is_empty() {
         return Err(Wrong::at(span, format!("cluster {name}: endpoints is empty, expected [\"host:port\"]")));
+    }
+    if file.rst == Some(false) && file.stream_pool == Some(StreamPool::Mux) {
+        let text = "rst = false, expected no stream_pool = \"mux\" with it: a stream that can't be reset needs a connection to close";
+        return Err(Wrong::at(span, format!("cluster {name}: {text}")));
     }
     Ok(Cluster {
         endpoints: file.endpoints.into_iter().map(check_endpoint).collect::<Result<_, _>>()?,

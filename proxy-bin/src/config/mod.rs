@@ -19,6 +19,8 @@ pub struct Config {
     pub workers: usize,
     /// How long calls in flight may take once the proxy is told to stop.
     pub drain: Duration,
+    /// What the ttstream streams of one worker may hold for peers that do not take it, in bytes.
+    pub stream_memory: u64,
     /// Where callers connect.
     pub listeners: Vec<Listener>,
     /// Where calls go; the first that matches wins.
@@ -63,6 +65,12 @@ pub struct Listener {
     pub keepalive: Duration,
     /// Whether an unknown service or method is answered over gRPC as a Kitex server does (20, 1), not with 12.
     pub kitex_status: bool,
+    /// What a ttstream stream may hold for a backend that does not take it, in bytes.
+    pub stream_budget: u64,
+    /// How long a ttstream connection is kept without a stream.
+    pub idle_timeout: Duration,
+    /// Whether ttstream callers understand rst frames, as Kitex does from 0.15 on.
+    pub rst: bool,
 }
 
 /// One rule of the route table.
@@ -255,6 +263,10 @@ pub mod defaults {
     pub const LISTENER_KEEPALIVE: Duration = Duration::from_secs(2 * 3600);
     /// `keepalive` of a cluster: a Kitex server lets itself be asked every 5 min
     pub const CLUSTER_KEEPALIVE: Duration = Duration::from_secs(360);
+    /// `idle_timeout` of a listener
+    pub const LISTENER_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+    /// `stream_memory`, bytes, of a worker
+    pub const STREAM_MEMORY: u64 = 256 << 20;
     /// `stream_budget`, bytes
     pub const STREAM_BUDGET: u64 = 4 << 20;
     /// `connect_timeout`

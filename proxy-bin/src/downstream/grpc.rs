@@ -18,11 +18,9 @@ use h2::{RecvStream, SendStream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
-use crate::downstream::ended;
 use crate::rpc::drain::Drain;
 use crate::rpc::stream::{
-    Closed, Data, End, Ended, Event, Framing, HeadForm, Metadata, Reset, Side, StreamHead, StreamOutcome, Trailers,
-    relay, send_end,
+    Closed, Data, End, Event, Framing, HeadForm, Metadata, Reset, Side, StreamHead, StreamOutcome, Trailers, send_end,
 };
 use crate::rpc::{Downstream, Fault, FaultKind, Handle, Protocol};
 use crate::telemetry::Counters;
@@ -51,8 +49,8 @@ pub(crate) async fn serve(
     counters: Arc<Counters>,
 ) {
     let io = Io::new(conn, settings.write_timeout);
-    let shared = Rc::new(Shared { downstream, settings, handler, counters });
-    let end = connection(io, &shared, &drain).await;
+    let shared = Rc::new(Shared { downstream, settings, handler, drain, counters });
+    let end = connection(io, &shared).await;
     let peer = shared.downstream.peer;
     match end {
         Ok(()) => tracing::debug!(%peer, "connection ended"),
@@ -68,11 +66,12 @@ struct Shared<H> {
     downstream: Rc<Downstream>,
     settings: Rc<Settings>,
     handler: Rc<H>,
+    drain: Rc<Drain>,
     counters: Arc<Counters>,
 }
 
-async fn connection<H: Handle + 'static>(io: Io, shared: &Rc<Shared<H>>, drain: &Drain) -> Result<(), String> {
-    let settings = &shared.settings;
+async fn connection<H: Handle + 'static>(io: Io, shared: &Rc<Shared<H>>) -> Result<(), String> {
+    let Shared { settings, drain, .. } = &**shared;
     let handshake = http2::server(settings.max_streams).handshake::<_, Bytes>(io.clone());
     let mut handshake = pin!(tokio::time::timeout(settings.preface_timeout, handshake));
     let handshake = poll_fn(|cx| {
@@ -128,7 +127,7 @@ fn lost(error: &h2::Error) -> Result<(), String> {
 
 /// Carries one stream.
 async fn stream<H: Handle>(shared: Rc<Shared<H>>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-    let Shared { downstream, settings, handler, counters } = &*shared;
+    let Shared { downstream, settings, handler, drain, counters } = &*shared;
     counters.call(Protocol::Grpc);
     let (parts, body) = request.into_parts();
     let mut side = CallerSide {
@@ -144,23 +143,7 @@ async fn stream<H: Handle>(shared: Rc<Shared<H>>, request: Request<RecvStream>, 
         Ok(head) => head,
         Err(refusal) => return side.refuse(refusal),
     };
-    let opened = {
-        let mut open = pin!(handler.open(head));
-        poll_fn(|cx| match open.as_mut().poll(cx) {
-            Poll::Ready(opened) => Poll::Ready(Ok(opened)),
-            Poll::Pending => side.poll_reset(cx).map(Err),
-        })
-        .await
-    };
-    let ended = match opened {
-        Err(reset) => Ended::ByCaller(reset),
-        Ok(Err(fault)) => {
-            send_end(End::Fault(fault.clone()), &mut side);
-            Ended::Fault(fault)
-        }
-        Ok(Ok(mut opened)) => relay(&mut side, &mut *opened.side, opened.limits).await,
-    };
-    ended::record(&ended, downstream, counters);
+    super::stream::carry(&mut side, head, &**handler, drain, counters).await;
 }
 
 /// Why a request is none of gRPC.
@@ -370,6 +353,10 @@ impl Side for CallerSide {
             Respond::Sending(mut stream) => stream.send_reset(reason),
             Respond::Done => {}
         }
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) {
+        // The connection's task writes.
     }
 
     fn finish(&mut self) {

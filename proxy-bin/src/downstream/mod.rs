@@ -2,7 +2,8 @@
 
 mod body;
 mod calls;
-mod ended;
 pub(crate) mod grpc;
 pub(crate) mod pingpong;
 mod replies;
+mod stream;
+pub(crate) mod ttstream;

@@ -11,6 +11,7 @@ use slab::Slab;
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
     begun: Cell<bool>,
+    expired: Cell<bool>,
     connections: RefCell<Slab<Waker>>,
     last: RefCell<Option<Waker>>,
 }
@@ -27,6 +28,17 @@ impl Drain {
         for (_, connection) in &*self.connections.borrow() {
             connection.wake_by_ref();
         }
+    }
+
+    /// Whether the time for what is still in flight is over.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.expired.get()
+    }
+
+    /// Tells every stream that its time is over.
+    pub(crate) fn expire(&self) {
+        self.expired.set(true);
+        self.begin();
     }
 
     /// Counts the running task in until the guard is dropped.

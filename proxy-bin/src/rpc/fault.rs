@@ -24,11 +24,13 @@ pub enum FaultKind {
     BadArguments,
     /// The caller is gone; nobody waits for an answer.
     DownstreamClosed,
+    /// The proxy ends.
+    ShuttingDown,
 }
 
 impl FaultKind {
     /// Every kind, in the order of the counters.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::UnknownService,
         Self::UnknownMethod,
         Self::Connect,
@@ -39,6 +41,7 @@ impl FaultKind {
         Self::NotConvertible,
         Self::BadArguments,
         Self::DownstreamClosed,
+        Self::ShuttingDown,
     ];
 
     /// The reason as logs and counters name it.
@@ -55,6 +58,7 @@ impl FaultKind {
             Self::NotConvertible => "not_convertible",
             Self::BadArguments => "bad_arguments",
             Self::DownstreamClosed => "downstream_closed",
+            Self::ShuttingDown => "shutting_down",
         }
     }
 
@@ -66,7 +70,7 @@ impl FaultKind {
                 Blame::Downstream
             }
             Self::Connect | Self::UpstreamClosed | Self::BadReply | Self::Timeout => Blame::Upstream,
-            Self::OverLimit | Self::NotConvertible => Blame::Proxy,
+            Self::OverLimit | Self::NotConvertible | Self::ShuttingDown => Blame::Proxy,
         }
     }
 }
@@ -97,6 +101,12 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// The text of a stream's end that is the proxy's own, and says so (streaming-wire C5.9).
+    #[must_use]
+    pub fn told(&self) -> String {
+        format!("proxy: {}", self.text)
+    }
+
     /// A fault before anything was sent to a backend.
     pub fn unsent(kind: FaultKind, text: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, text: text.into(), sent: false }

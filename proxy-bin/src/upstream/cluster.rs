@@ -9,10 +9,11 @@ use crate::rpc::stream::{Side, StreamHead};
 use crate::rpc::{Call, Fault, FaultKind, Form, Head, Message, Outer, Protocol, Reply, StreamTransport};
 use crate::telemetry::Counters;
 use crate::upstream::balance::RoundRobin;
-use crate::upstream::grpc;
 use crate::upstream::mux::{self, Mux};
 use crate::upstream::pingpong::Exchange;
 use crate::upstream::pool::Pool;
+use crate::upstream::{grpc, ttstream};
+use crate::wire::meter::Meter;
 use crate::wire::pingpong::decode::Limits;
 use crate::wire::pingpong::encode::Reset;
 use crate::wire::pingpong::{Edits, encode};
@@ -42,11 +43,13 @@ pub(crate) struct Cluster {
 struct Endpoint {
     pool: Rc<Pool>,
     mux: Option<Mux>,
-    links: Rc<grpc::Links>,
+    grpc: Rc<grpc::Links>,
+    ttstream: Rc<ttstream::Links>,
 }
 
 impl Cluster {
-    pub(crate) fn new(config: &config::Cluster, counters: &Arc<Counters>) -> Self {
+    /// `name` is what the proxy calls itself, `worker` what the worker's streams may hold.
+    pub(crate) fn new(config: &config::Cluster, name: &str, worker: &Rc<Meter>, counters: &Arc<Counters>) -> Self {
         let limits = Limits {
             max_message: config.max_message,
             cut_through: config.cut_through,
@@ -75,14 +78,26 @@ impl Cluster {
                     counters: Arc::clone(counters),
                 })
             }),
-            links: Rc::new(grpc::Links::new(grpc::Settings {
+            grpc: Rc::new(grpc::Links::new(grpc::Settings {
                 cluster: config.name.clone(),
                 address: endpoint.address.clone(),
                 package: config.package.clone(),
                 timeouts,
                 keepalive: config.keepalive,
                 max_age: config.max_connection_age,
-                max_message: usize::try_from(config.max_message).unwrap_or(usize::MAX),
+                max_message: bytes(config.max_message),
+                counters: Arc::clone(counters),
+            })),
+            ttstream: Rc::new(ttstream::Links::new(ttstream::Settings {
+                cluster: config.name.clone(),
+                address: endpoint.address.clone(),
+                name: name.to_owned(),
+                pool: config.stream_pool,
+                rst: config.rst,
+                timeouts,
+                max_message: bytes(config.max_message),
+                stream_budget: bytes(config.stream_budget),
+                worker: Rc::clone(worker),
                 counters: Arc::clone(counters),
             })),
         };
@@ -146,8 +161,8 @@ impl Cluster {
             _ => StreamTransport::Grpc,
         };
         match self.streaming.unwrap_or(spoken) {
-            StreamTransport::Grpc => endpoint.links.open(head).await,
-            StreamTransport::TtStream => Err(Fault::unsent(FaultKind::NotConvertible, "ttstream is not carried yet")),
+            StreamTransport::Grpc => endpoint.grpc.open(head).await,
+            StreamTransport::TtStream => endpoint.ttstream.open(head).await,
         }
     }
 
@@ -156,7 +171,8 @@ impl Cluster {
         for endpoint in &self.endpoints {
             endpoint.pool.sweep();
             endpoint.mux.iter().for_each(Mux::sweep);
-            endpoint.links.sweep();
+            endpoint.grpc.sweep();
+            endpoint.ttstream.sweep();
         }
     }
 
@@ -180,4 +196,9 @@ impl Cluster {
 fn remaining_ms(deadline: Instant) -> u64 {
     let micros = deadline.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
     u64::try_from(micros).unwrap_or(u64::MAX)
+}
+
+/// A number of bytes of the configuration, as memory is counted.
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
 }

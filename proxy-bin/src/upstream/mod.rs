@@ -7,5 +7,6 @@ mod grpc;
 mod mux;
 mod pingpong;
 mod pool;
+mod ttstream;
 
 pub(crate) use cluster::Cluster;

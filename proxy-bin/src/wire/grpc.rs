@@ -79,8 +79,7 @@ pub(crate) fn fields_of(outcome: &StreamOutcome, compat: Compat) -> HeaderMap {
 /// The trailers for a stream that the proxy can't carry.
 pub(crate) fn fields_of_fault(fault: &Fault, compat: Compat) -> HeaderMap {
     let mut fields = HeaderMap::new();
-    let text = if fault.text.starts_with(OURS) { fault.text.to_string() } else { format!("{OURS}{}", fault.text) };
-    set_status(&mut fields, code(fault.kind, compat), text.as_bytes());
+    set_status(&mut fields, code(fault.kind, compat), fault.told().as_bytes());
     fields
 }
 
@@ -89,7 +88,7 @@ fn code(kind: FaultKind, compat: Compat) -> Code {
         FaultKind::UnknownService if compat == Compat::Kitex => Code::KITEX_UNKNOWN_SERVICE,
         FaultKind::UnknownMethod if compat == Compat::Kitex => Code::KITEX_UNKNOWN_METHOD,
         FaultKind::UnknownService | FaultKind::UnknownMethod | FaultKind::NotConvertible => Code::UNIMPLEMENTED,
-        FaultKind::Connect | FaultKind::UpstreamClosed => Code::UNAVAILABLE,
+        FaultKind::Connect | FaultKind::UpstreamClosed | FaultKind::ShuttingDown => Code::UNAVAILABLE,
         FaultKind::BadReply | FaultKind::BadArguments => Code::INTERNAL,
         FaultKind::Timeout => Code::DEADLINE_EXCEEDED,
         FaultKind::OverLimit => Code::RESOURCE_EXHAUSTED,
@@ -108,9 +107,12 @@ fn set_status(fields: &mut HeaderMap, code: Code, message: &[u8]) {
 /// The trailers for a caller whose backend reset the stream in another protocol (streaming-wire D3).
 pub(crate) fn fields_of_reset(reset: &Reset, compat: Compat) -> HeaderMap {
     let (code, text) = match reset {
-        Reset::Http2(code) => (Code::from_rst(*code), format!("{OURS}the backend reset the stream, code {code}").into()),
+        Reset::Http2(code) => {
+            (Code::from_rst(*code), format!("proxy: the backend reset the stream, code {code}").into())
+        }
         Reset::Rst { code, message, path } => {
-            let timed_out = matches!(ttstream::Code(*code), ttstream::Code::RECV_TIMEOUT | ttstream::Code::STREAM_TIMEOUT);
+            let timed_out =
+                matches!(ttstream::Code(*code), ttstream::Code::RECV_TIMEOUT | ttstream::Code::STREAM_TIMEOUT);
             let code = if timed_out { Code::DEADLINE_EXCEEDED } else { Code::CANCELLED };
             let mut text = message.to_vec();
             if !path.is_empty() {
@@ -120,7 +122,7 @@ pub(crate) fn fields_of_reset(reset: &Reset, compat: Compat) -> HeaderMap {
             }
             (code, text)
         }
-        Reset::Lost(protocol) => (Code::UNAVAILABLE, format!("{OURS}the {protocol} connection was lost").into()),
+        Reset::Lost(protocol) => (Code::UNAVAILABLE, format!("proxy: the {protocol} connection was lost").into()),
         Reset::Deadline(text) => (Code::DEADLINE_EXCEEDED, text.as_bytes().to_vec()),
         Reset::Fault(fault) => return fields_of_fault(fault, compat),
     };
@@ -137,7 +139,8 @@ pub(crate) fn add_entries<'a>(fields: &mut HeaderMap, entries: impl Iterator<Ite
             Some(name) => Some(Cow::Owned(name)),
             None => metadata::field_name(&key),
         };
-        let name = name.filter(|name| matches!(NameKind::of(name), NameKind::User | NameKind::Persist | NameKind::Transit));
+        let name =
+            name.filter(|name| matches!(NameKind::of(name), NameKind::User | NameKind::Persist | NameKind::Transit));
         let value = match &name {
             Some(name) if metadata::is_binary(name) => HeaderValue::try_from(metadata::encode_bin(&value)),
             _ => HeaderValue::from_bytes(&value),
@@ -214,5 +217,3 @@ pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static(grpc_frame::
 
 /// A message of this size is not copied behind its prefix, in bytes.
 const COPY_BELOW: usize = 16 << 10;
-/// What every text of the proxy's own begins with (streaming-wire C5.9).
-const OURS: &str = "proxy: ";

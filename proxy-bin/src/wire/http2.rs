@@ -33,7 +33,11 @@ struct Shared {
 impl Io {
     pub(crate) fn new(conn: Conn, write_timeout: Duration) -> Self {
         Self {
-            shared: Rc::new(Shared { conn, outbox: RefCell::default(), stall: RefCell::new(Stall::new(write_timeout)) }),
+            shared: Rc::new(Shared {
+                conn,
+                outbox: RefCell::default(),
+                stall: RefCell::new(Stall::new(write_timeout)),
+            }),
         }
     }
 

@@ -108,10 +108,7 @@ impl Head for StreamHead {
             HeadForm::Http2 { .. } => self.path().map(|path| path.service().as_bytes()),
             HeadForm::Frame(frame) => frame.service(),
         };
-        named
-            .filter(|service| !service.is_empty())
-            .or(self.downstream.default_service.as_deref())
-            .unwrap_or_default()
+        named.filter(|service| !service.is_empty()).or(self.downstream.default_service.as_deref()).unwrap_or_default()
     }
 
     fn full_service(&self) -> &[u8] {

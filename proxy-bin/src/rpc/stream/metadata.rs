@@ -54,10 +54,7 @@ pub(super) fn entries<'a>(
     fields.into_iter().flatten().chain(frame.map(frame_entries).into_iter().flatten())
 }
 
-fn fields_entries<'a>(
-    fields: &'a HeaderMap,
-    mut dropped: impl FnMut(),
-) -> impl Iterator<Item = Entry<'a>> {
+fn fields_entries<'a>(fields: &'a HeaderMap, mut dropped: impl FnMut()) -> impl Iterator<Item = Entry<'a>> {
     fields.iter().filter_map(move |(name, value)| {
         let name = name.as_str();
         let value = value.as_bytes();
@@ -91,11 +88,6 @@ fn frame_entries(frame: &Frame) -> impl Iterator<Item = Entry<'_>> {
 
 /// Fields that say who calls whom: a head has methods for them.
 fn is_identity(name: &str) -> bool {
-    [
-        metadata::SOURCE_SERVICE,
-        metadata::SOURCE_METHOD,
-        metadata::DESTINATION_SERVICE,
-        metadata::DESTINATION_METHOD,
-    ]
-    .contains(&name)
+    [metadata::SOURCE_SERVICE, metadata::SOURCE_METHOD, metadata::DESTINATION_SERVICE, metadata::DESTINATION_METHOD]
+        .contains(&name)
 }

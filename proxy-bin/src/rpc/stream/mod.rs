@@ -155,6 +155,9 @@ pub trait Side {
     /// Ends the stream at once.
     fn reset(&mut self, reset: &Reset);
 
+    /// Called at the end of each turn: what was sent shall leave.
+    fn poll_flush(&mut self, cx: &mut Context<'_>);
+
     /// The stream is over, and the peer knows: says what its protocol still wants said, such as that nothing more is
     /// read.
     fn finish(&mut self);

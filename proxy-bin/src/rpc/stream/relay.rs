@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use crate::rpc::drain::Drain;
 use crate::rpc::stream::{Closed, End, Event, Reset, Side, StreamOutcome, Trailers};
 use crate::rpc::{Fault, FaultKind};
 
@@ -36,7 +37,7 @@ pub(crate) enum Ended {
 }
 
 /// Carries a stream from its opening to its end.
-pub(crate) async fn relay(down: &mut dyn Side, up: &mut dyn Side, limits: Limits) -> Ended {
+pub(crate) async fn relay(down: &mut dyn Side, up: &mut dyn Side, limits: Limits, drain: &Drain) -> Ended {
     let mut relay = Relay {
         request: Flow::default(),
         response: Flow::default(),
@@ -44,7 +45,17 @@ pub(crate) async fn relay(down: &mut dyn Side, up: &mut dyn Side, limits: Limits
         grace: None,
         answered: false,
     };
-    poll_fn(|cx| relay.poll(cx, down, up)).await
+    poll_fn(|cx| {
+        if drain.has_expired() {
+            let fault = Fault::sent(FaultKind::ShuttingDown, "shutting down, and the time for streams is over");
+            return Poll::Ready(fail(fault, down, up));
+        }
+        let polled = relay.poll(cx, down, up);
+        down.poll_flush(cx);
+        up.poll_flush(cx);
+        polled
+    })
+    .await
 }
 
 struct Relay {
@@ -191,7 +202,7 @@ impl Relay {
             End::Trailers(Trailers { outcome, .. }) => Ended::Trailers(outcome.clone()),
             End::HalfClose => Ended::Trailers(StreamOutcome::Ok),
             End::Reset(reset) => Ended::ByBackend(reset.clone()),
-            End::Fault(fault) => Ended::Fault(fault.clone()),
+            End::Fault(fault) => return fail(fault.clone(), down, up),
         };
         send_end(end, down);
         up.finish();
@@ -246,7 +257,7 @@ impl Timers {
             && deadline.as_mut().poll(cx).is_ready()
         {
             let whose = self.limits.deadline.map(|(_, whose)| whose).unwrap_or_default();
-            return Poll::Ready(format!("proxy: the stream's deadline passed, {whose}"));
+            return Poll::Ready(format!("the stream's deadline passed, {whose}"));
         }
         if answered {
             self.first = None;
@@ -255,14 +266,14 @@ impl Timers {
             && first.as_mut().poll(cx).is_ready()
         {
             let limit = self.limits.first_message.unwrap_or_default();
-            return Poll::Ready(format!("proxy: no message of the backend within {limit:?} (`first_message_timeout`)"));
+            return Poll::Ready(format!("no message of the backend within {limit:?} (`first_message_timeout`)"));
         }
         if let Some((idle, limit)) = self.idle.as_mut().zip(self.limits.idle) {
             if moved && let Some(at) = Instant::now().checked_add(limit) {
                 idle.as_mut().reset(at.into());
             }
             if idle.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(format!("proxy: nothing moved for {limit:?} (`stream_idle_timeout`)"));
+                return Poll::Ready(format!("nothing moved for {limit:?} (`stream_idle_timeout`)"));
             }
         }
         Poll::Pending

@@ -89,7 +89,10 @@ impl BackendSide {
     fn failed(&mut self, error: &h2::Error) -> Option<Event> {
         let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
         let unprocessed = error.is_remote() && (refused || error.is_go_away());
-        if unprocessed && let Some(link) = &self.link && error.is_go_away() {
+        if unprocessed
+            && let Some(link) = &self.link
+            && error.is_go_away()
+        {
             link.close();
         }
         let Some(replay) = self.replay.as_ref().filter(|_| unprocessed) else { return Some(self.lost(error)) };
@@ -254,6 +257,10 @@ impl Side for BackendSide {
     fn reset(&mut self, reset: &Reset) {
         self.request.send_reset(grpc::reason(reset));
         self.response = Answer::Done;
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) {
+        // The connection's task writes.
     }
 
     fn finish(&mut self) {

@@ -101,6 +101,7 @@ fn code(kind: FaultKind) -> i32 {
         | FaultKind::Timeout
         | FaultKind::OverLimit
         | FaultKind::NotConvertible
-        | FaultKind::DownstreamClosed => exception::INTERNAL_ERROR,
+        | FaultKind::DownstreamClosed
+        | FaultKind::ShuttingDown => exception::INTERNAL_ERROR,
     }
 }
