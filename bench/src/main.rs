@@ -15,9 +15,9 @@ use bench::runner::{
     Candidate, Peers, Plan, Results, Section, StreamCandidate, StreamPlan, StreamResults, Tools, markdown,
     streams_markdown,
 };
-use bench::streams::Kind;
 use bench::streams::backend::StreamBackend;
 use bench::streams::load::StreamLoad;
+use bench::streams::{Kind, Writes};
 use bench::{Shape, Transport};
 use clap::{Args, Parser, Subcommand};
 
@@ -150,6 +150,9 @@ struct StreamLoadArgs {
     /// Streams at a time on each connection.
     #[arg(long, default_value_t = 16)]
     streams: usize,
+    /// How messages go out that are ready at the same moment; left out: as stock peers do it.
+    #[arg(long, value_enum)]
+    writes: Option<Writes>,
     /// Seconds before the window.
     #[arg(long, default_value_t = 0.5)]
     warmup: f64,
@@ -171,6 +174,9 @@ struct StreamBackendArgs {
     /// Of the gRPC kinds either means both.
     #[arg(long, value_enum, default_value = "grpc-unary")]
     kind: Kind,
+    /// How messages go out that are ready at the same moment; left out: as stock peers do it.
+    #[arg(long, value_enum)]
+    writes: Option<Writes>,
     /// End after so many seconds.
     #[arg(long, default_value_t = 3600)]
     max_seconds: u64,
@@ -227,6 +233,9 @@ struct StreamsArgs {
     /// Turns of each candidate.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// How load generator and backend write messages that are ready at the same moment; left out: as stock peers do it.
+    #[arg(long, value_enum)]
+    writes: Option<Writes>,
     /// Seconds of a window.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
@@ -293,7 +302,7 @@ fn run(command: Command) -> io::Result<ExitCode> {
         }
         Command::StreamLoad(args) => stream_load(&args),
         Command::StreamBackend(args) => {
-            let backend = StreamBackend::bind(args.listen, args.kind)?;
+            let backend = StreamBackend::bind(args.listen, args.kind, args.writes.unwrap_or(Writes::usual(args.kind)))?;
             println!("listening {}", backend.local_addr()?);
             backend.serve(Duration::from_secs(args.max_seconds), |why| eprintln!("{why}"))?;
             Ok(ExitCode::SUCCESS)
@@ -355,6 +364,7 @@ fn compare_streams(args: &StreamsArgs) -> io::Result<()> {
     plan.candidates.clone_from(&args.candidate);
     plan.cells.clone_from(&args.cell);
     plan.rounds = args.rounds;
+    plan.writes = args.writes;
     plan.window = seconds(args.seconds)?;
     plan.warmup = seconds(args.warmup)?;
     plan.command = typed();
@@ -408,6 +418,7 @@ fn stream_load(args: &StreamLoadArgs) -> io::Result<ExitCode> {
     load.size = usize::try_from(args.size).unwrap_or(usize::MAX);
     load.connections = args.connections;
     load.streams = args.streams;
+    load.writes = args.writes.unwrap_or(load.writes);
     load.warmup = seconds(args.warmup)?;
     load.window = seconds(args.seconds)?;
     load.watch = args.watch.iter().map(|&pid| (format!("process {pid}"), pid)).collect();

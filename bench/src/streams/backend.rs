@@ -1,10 +1,11 @@
 //! The echo backend of streams: answers every message with itself.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{Fault, Kind, grpc, ttstream};
+use super::outbox::Outbox;
+use super::{Fault, Kind, Writes, grpc, ttstream};
 use crate::poll::{Interest, Poller, Ready, listen};
 
 const LISTENER: usize = 0;
@@ -15,6 +16,7 @@ const READ_LEN: usize = 256 << 10;
 pub struct StreamBackend {
     listener: TcpListener,
     grpc: bool,
+    writes: Writes,
 }
 
 impl StreamBackend {
@@ -22,8 +24,8 @@ impl StreamBackend {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub fn bind(address: SocketAddr, kind: Kind) -> io::Result<Self> {
-        Ok(Self { listener: listen(address)?, grpc: kind.is_grpc() })
+    pub fn bind(address: SocketAddr, kind: Kind, writes: Writes) -> io::Result<Self> {
+        Ok(Self { listener: listen(address)?, grpc: kind.is_grpc(), writes })
     }
 
     /// Where it listens.
@@ -82,10 +84,10 @@ impl StreamBackend {
             let slot = free.unwrap_or(connections.len());
             poller.add(&stream, slot.saturating_add(1), Interest::Read)?;
             let service = match self.grpc {
-                true => Service::Grpc(Box::new(grpc::Server::new())),
-                false => Service::Ttstream(Box::new(ttstream::Server::new())),
+                true => Service::Grpc(Box::new(grpc::Server::new(self.writes))),
+                false => Service::Ttstream(Box::new(ttstream::Server::new(self.writes))),
             };
-            let connection = Some(Connection { stream, service, written: 0, blocked: false });
+            let connection = Some(Connection { stream, service, blocked: false });
             match connections.get_mut(slot) {
                 Some(place) => *place = connection,
                 None => connections.push(connection),
@@ -108,7 +110,7 @@ impl Service {
         }
     }
 
-    fn out(&mut self) -> &mut Vec<u8> {
+    fn out(&mut self) -> &mut Outbox {
         match self {
             Self::Grpc(server) => server.out(),
             Self::Ttstream(server) => server.out(),
@@ -120,8 +122,6 @@ impl Service {
 struct Connection {
     stream: TcpStream,
     service: Service,
-    /// Bytes sent of what the service wants to be sent.
-    written: usize,
     blocked: bool,
 }
 
@@ -155,25 +155,10 @@ impl Connection {
                 Err(error) => return Err(error.into()),
             }
         }
-        let blocked = !flush(&self.stream, self.service.out(), &mut self.written)?;
+        let blocked = !self.service.out().flush(&self.stream)?;
         if std::mem::replace(&mut self.blocked, blocked) == blocked {
             return Ok(None);
         }
         Ok(Some(if blocked { Interest::ReadWrite } else { Interest::Read }))
     }
-}
-
-/// Writes what there is in `out` from `written` on; whether all of it went out.
-pub(super) fn flush(mut stream: &TcpStream, out: &mut Vec<u8>, written: &mut usize) -> io::Result<bool> {
-    while *written < out.len() {
-        match stream.write(out.get(*written..).unwrap_or_default()) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(sent) => *written = written.saturating_add(sent),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
-        }
-    }
-    out.clear();
-    *written = 0;
-    Ok(true)
 }

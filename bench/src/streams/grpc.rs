@@ -9,7 +9,8 @@ use super::http2::encode::{CHAT_REQUEST, RESPONSE, TRAILERS, UNARY_REQUEST};
 use super::http2::frame::Frame;
 use super::http2::{Event, Http2, IdHasher, Then};
 use super::message::{Check, Message};
-use super::{Fault, Kind, Progress};
+use super::outbox::Outbox;
+use super::{Fault, Kind, Progress, Writes};
 
 /// gRPC's flag and length.
 const PREFIX_LEN: usize = 5;
@@ -42,9 +43,9 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(super) fn new(kind: Kind, size: usize, slots: usize) -> Self {
+    pub(super) fn new(kind: Kind, size: usize, slots: usize, writes: Writes) -> Self {
         Self {
-            http2: Http2::client(),
+            http2: Http2::client(writes),
             headers: Reader::default(),
             unary: kind.is_unary(),
             message: Message::new(kind, size),
@@ -54,7 +55,7 @@ impl Client {
         }
     }
 
-    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+    pub(super) fn out(&mut self) -> &mut Outbox {
         &mut self.http2.out
     }
 
@@ -171,9 +172,9 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(writes: Writes) -> Self {
         Self {
-            http2: Http2::server(),
+            http2: Http2::server(writes),
             headers: Reader::default(),
             greeted: false,
             calls: HashMap::default(),
@@ -181,7 +182,7 @@ impl Server {
         }
     }
 
-    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+    pub(super) fn out(&mut self) -> &mut Outbox {
         &mut self.http2.out
     }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::backend::flush;
-use super::{Fault, Kind, Progress, grpc, ttstream};
+use super::outbox::Outbox;
+use super::{Fault, Kind, Progress, Writes, grpc, ttstream};
 use crate::cpu;
 use crate::load::{Errors, Watched};
 use crate::poll::{Interest, Poller, Ready};
@@ -34,6 +34,8 @@ pub struct StreamLoad {
     pub connections: usize,
     /// Streams at a time on each connection.
     pub streams: usize,
+    /// How messages are written that are ready at the same moment.
+    pub writes: Writes,
     /// Load before the window, not measured.
     pub warmup: Duration,
     /// The measured window.
@@ -52,6 +54,7 @@ impl StreamLoad {
             size: 64,
             connections: 4,
             streams: 16,
+            writes: Writes::usual(kind),
             warmup: Duration::from_millis(500),
             window: Duration::from_secs(5),
             watch: Vec::new(),
@@ -146,7 +149,7 @@ enum Client {
 }
 
 impl Client {
-    fn out(&mut self) -> &mut Vec<u8> {
+    fn out(&mut self) -> &mut Outbox {
         match self {
             Self::Grpc(client) => client.out(),
             Self::Ttstream(client) => client.out(),
@@ -183,8 +186,6 @@ struct Link {
     /// When the message of each slot was sent, in nanoseconds since the start.
     sent_at: Vec<u64>,
     outstanding: usize,
-    /// Bytes sent of what the client wants to be sent.
-    written: usize,
     blocked: bool,
     open: bool,
 }
@@ -222,12 +223,12 @@ impl<'a> Generator<'a> {
             stream.set_nonblocking(true)?;
             poller.add(&stream, token, Interest::Read)?;
             let client = if load.kind.is_grpc() {
-                Client::Grpc(Box::new(grpc::Client::new(load.kind, load.size, load.streams)))
+                Client::Grpc(Box::new(grpc::Client::new(load.kind, load.size, load.streams, load.writes)))
             } else {
-                Client::Ttstream(Box::new(ttstream::Client::new(load.size, load.streams)))
+                Client::Ttstream(Box::new(ttstream::Client::new(load.size, load.streams, load.writes)))
             };
             let sent_at = vec![0; load.streams];
-            links.push(Link { stream, client, sent_at, outstanding: 0, written: 0, blocked: false, open: true });
+            links.push(Link { stream, client, sent_at, outstanding: 0, blocked: false, open: true });
         }
         Ok(Self {
             load,
@@ -427,7 +428,7 @@ impl<'a> Generator<'a> {
     /// Writes what a connection has to send, and sets what it waits for.
     fn pump(&mut self, token: usize) {
         let Some(link) = self.links.get_mut(token).filter(|link| link.open) else { return };
-        let flushed = flush(&link.stream, link.client.out(), &mut link.written).and_then(|all| {
+        let flushed = link.client.out().flush(&link.stream).and_then(|all| {
             let blocked = !all;
             if std::mem::replace(&mut link.blocked, blocked) == blocked {
                 return Ok(());

@@ -6,6 +6,7 @@ mod grpc;
 mod http2;
 pub mod load;
 mod message;
+mod outbox;
 mod ttstream;
 
 use std::fmt;
@@ -46,6 +47,34 @@ impl fmt::Display for Kind {
             Self::GrpcUnary => "grpc-unary",
             Self::GrpcBidi => "grpc-bidi",
             Self::Ttstream => "ttstream",
+        })
+    }
+}
+
+/// How load generator and backend write what is ready to be sent at the same moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Writes {
+    /// All of it together, as gRPC libraries do that gather (grpc-go, Kitex).
+    Turn,
+    /// Each message alone, as ttstream peers do, and gRPC peers that do not gather.
+    Each,
+}
+
+impl Writes {
+    /// What stock peers do.
+    #[must_use]
+    pub fn usual(kind: Kind) -> Self {
+        if kind.is_grpc() { Self::Turn } else { Self::Each }
+    }
+}
+
+impl fmt::Display for Writes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Turn => "turn",
+            Self::Each => "each",
         })
     }
 }

@@ -7,7 +7,8 @@ use std::hash::BuildHasherDefault;
 use super::grpc::{join, keep};
 use super::http2::IdHasher;
 use super::message::{Check, Message, be32};
-use super::{Fault, Kind, Progress};
+use super::outbox::Outbox;
+use super::{Fault, Kind, Progress, Writes};
 
 const METHOD: &[u8] = b"Chat";
 const SERVICE: &[u8] = b"Echo";
@@ -168,6 +169,12 @@ impl Template {
         Self(bytes)
     }
 
+    /// Appends the frame; stock peers flush each frame as they write it.
+    fn send(&self, id: u32, payload: &[u8], out: &mut Outbox) {
+        self.push(id, payload, &mut out.bytes);
+        out.end_message();
+    }
+
     fn push(&self, id: u32, payload: &[u8], out: &mut Vec<u8>) {
         let at = out.len();
         out.extend_from_slice(&self.0);
@@ -188,7 +195,7 @@ fn push_string(value: &[u8], out: &mut Vec<u8>) {
 /// A connection of the load generator. The stream of a slot has the slot's number plus one as its id.
 #[derive(Debug)]
 pub(super) struct Client {
-    out: Vec<u8>,
+    out: Outbox,
     stash: Vec<u8>,
     infos: Reader,
     message: Message,
@@ -209,9 +216,9 @@ struct Slot {
 }
 
 impl Client {
-    pub(super) fn new(size: usize, slots: usize) -> Self {
+    pub(super) fn new(size: usize, slots: usize, writes: Writes) -> Self {
         Self {
-            out: Vec::with_capacity(64 << 10),
+            out: Outbox::new(writes),
             stash: Vec::new(),
             infos: Reader::default(),
             message: Message::new(Kind::Ttstream, size),
@@ -222,7 +229,7 @@ impl Client {
         }
     }
 
-    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+    pub(super) fn out(&mut self) -> &mut Outbox {
         &mut self.out
     }
 
@@ -231,18 +238,18 @@ impl Client {
         let id = id_of(index);
         let Some(slot) = self.slots.get_mut(index) else { return };
         if !std::mem::replace(&mut slot.opened, true) {
-            self.header.push(id, &[], &mut self.out);
+            self.header.send(id, &[], &mut self.out);
         }
         slot.check = Check::new(stamp);
         slot.answered = false;
-        self.data.push(id, self.message.stamped(stamp), &mut self.out);
+        self.data.send(id, self.message.stamped(stamp), &mut self.out);
     }
 
     /// Half closes the stream of a slot.
     pub(super) fn finish(&mut self, index: usize) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.half_closed = true;
-            self.trailer.push(id_of(index), &[], &mut self.out);
+            self.trailer.send(id_of(index), &[], &mut self.out);
         }
     }
 
@@ -293,7 +300,7 @@ impl Client {
 /// A connection of the backend.
 #[derive(Debug)]
 pub(super) struct Server {
-    out: Vec<u8>,
+    out: Outbox,
     stash: Vec<u8>,
     infos: Reader,
     /// Live streams, and whether their header was sent.
@@ -304,9 +311,9 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(writes: Writes) -> Self {
         Self {
-            out: Vec::with_capacity(64 << 10),
+            out: Outbox::new(writes),
             stash: Vec::new(),
             infos: Reader::default(),
             streams: HashMap::default(),
@@ -316,7 +323,7 @@ impl Server {
         }
     }
 
-    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+    pub(super) fn out(&mut self) -> &mut Outbox {
         &mut self.out
     }
 
@@ -342,16 +349,16 @@ impl Server {
             match info.kind {
                 DATA | TRAILER => {
                     if !std::mem::replace(header_sent, true) {
-                        self.header.push(frame.id, &[], &mut self.out);
+                        self.header.send(frame.id, &[], &mut self.out);
                     }
                     if info.kind == DATA {
-                        self.data.push(frame.id, frame.payload, &mut self.out);
+                        self.data.send(frame.id, frame.payload, &mut self.out);
                         continue;
                     }
                     if !frame.payload.is_empty() {
                         return Err(Fault::Failed(letters(frame.payload)));
                     }
-                    self.trailer.push(frame.id, &[], &mut self.out);
+                    self.trailer.send(frame.id, &[], &mut self.out);
                     self.streams.remove(&frame.id);
                 }
                 RST => {
@@ -397,19 +404,19 @@ mod tests {
 
     #[test]
     fn an_echo_is_told_from_an_exception() {
-        let mut client = Client::new(64, 1);
-        let mut server = Server::new();
+        let mut client = Client::new(64, 1, Writes::Each);
+        let mut server = Server::new(Writes::Each);
         let mut progress = Vec::new();
         client.send(0, 1);
-        server.take(&std::mem::take(client.out())).unwrap();
-        client.take(&std::mem::take(server.out()), &mut progress).unwrap();
+        server.take(&std::mem::take(&mut client.out().bytes)).unwrap();
+        client.take(&std::mem::take(&mut server.out().bytes), &mut progress).unwrap();
         client.send(0, 2);
         client.finish(0);
-        server.take(&std::mem::take(client.out())).unwrap();
-        client.take(&std::mem::take(server.out()), &mut progress).unwrap();
+        server.take(&std::mem::take(&mut client.out().bytes)).unwrap();
+        client.take(&std::mem::take(&mut server.out().bytes), &mut progress).unwrap();
         assert_eq!(progress, [Progress::Answered(0), Progress::Answered(0), Progress::Ended(0)]);
 
-        let mut client = Client::new(64, 1);
+        let mut client = Client::new(64, 1, Writes::Each);
         client.send(0, 1);
         let mut answer = Vec::new();
         Template::new(HEADER, None).push(1, &[], &mut answer);

@@ -20,6 +20,7 @@ use super::machine;
 use super::process::{Bench, Command, prepare};
 use super::results::Sample;
 use crate::cpu;
+use crate::streams::Writes;
 use crate::streams::load::StreamLoad;
 use cell::IDLE_CELLS;
 
@@ -36,6 +37,8 @@ pub struct StreamPlan {
     pub cells: Vec<String>,
     /// How often each candidate gets its turn.
     pub rounds: u32,
+    /// How load generator and backend write; without, as stock peers do it.
+    pub writes: Option<Writes>,
     /// Length of a measured window.
     pub window: Duration,
     /// Load before the window.
@@ -54,6 +57,7 @@ impl StreamPlan {
             candidates: Vec::new(),
             cells: Vec::new(),
             rounds: 5,
+            writes: None,
             window: Duration::from_secs(3),
             warmup: Duration::from_millis(500),
             tools,
@@ -90,7 +94,7 @@ impl StreamPlan {
 
     fn measure(&self, candidate: StreamCandidate, cell: &StreamCell) -> io::Result<Sample> {
         let bench = self.start(candidate, cell)?;
-        let mut load = cell.load(bench.target());
+        let mut load = self.load(cell, &bench);
         load.warmup = self.warmup;
         load.window = self.window;
         load.watch = bench.watch();
@@ -102,7 +106,7 @@ impl StreamPlan {
         let bench = self.start(candidate, cell)?;
         let pid = bench.proxy_pid().ok_or_else(|| io::Error::other("no process of its own"))?;
         let base_kib = cpu::usage(pid)?.rss_kib;
-        let idle_kib = cell.load(bench.target()).hold(|| {
+        let idle_kib = self.load(cell, &bench).hold(|| {
             std::thread::sleep(SETTLE);
             Ok(cpu::usage(pid)?.rss_kib)
         })?;
@@ -110,15 +114,31 @@ impl StreamPlan {
     }
 
     fn start(&self, candidate: StreamCandidate, cell: &StreamCell) -> io::Result<Bench> {
-        let kind = cell.kind.to_string();
-        let backend =
-            |port: &str| Command::new(&self.tools.bench).args(["stream-backend", "--listen", port, "--kind", &kind]);
+        let (kind, writes) = (cell.kind.to_string(), self.writes_of(cell).to_string());
+        let backend = |port: &str| {
+            let args = ["stream-backend", "--listen", port, "--kind", &kind, "--writes", &writes];
+            Command::new(&self.tools.bench).args(args)
+        };
         Bench::launch(&self.tools, &candidate.to_string(), backend, |listen, upstream| {
             if !candidate.is_proxy() {
                 return Ok(None);
             }
             candidate.command(&self.tools, listen, upstream, cell.kind).map(Some)
         })
+    }
+
+    /// The load of a cell.
+    fn load(&self, cell: &StreamCell, bench: &Bench) -> StreamLoad {
+        let mut load = StreamLoad::new(bench.target(), cell.kind);
+        load.size = cell.size;
+        load.connections = cell.connections;
+        load.streams = cell.streams;
+        load.writes = self.writes_of(cell);
+        load
+    }
+
+    fn writes_of(&self, cell: &StreamCell) -> Writes {
+        self.writes.unwrap_or(Writes::usual(cell.kind))
     }
 
     fn wants(&self, cell: &StreamCell) -> bool {
@@ -128,17 +148,6 @@ impl StreamPlan {
     fn candidates_of(&self, cell: &StreamCell) -> impl Iterator<Item = StreamCandidate> {
         let all = StreamCandidate::ALL.into_iter().filter(|candidate| candidate.speaks(cell.kind));
         all.filter(|candidate| self.candidates.is_empty() || self.candidates.contains(candidate))
-    }
-}
-
-impl StreamCell {
-    /// The load of this cell, towards `target`.
-    fn load(&self, target: std::net::SocketAddr) -> StreamLoad {
-        let mut load = StreamLoad::new(target, self.kind);
-        load.size = self.size;
-        load.connections = self.connections;
-        load.streams = self.streams;
-        load
     }
 }
 

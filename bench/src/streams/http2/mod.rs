@@ -10,7 +10,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use encode::{Encoder, Field};
 use frame::Frame;
 
-use super::Fault;
+use super::outbox::Outbox;
+use super::{Fault, Writes};
 
 /// What this side allows on one stream: more than the largest message of the harness, so that what is measured is not
 /// the harness's own flow control.
@@ -28,7 +29,7 @@ const DEFAULT_TABLE: u32 = 4_096;
 #[derive(Debug)]
 pub(super) struct Http2 {
     /// What has to be written to the socket.
-    pub(super) out: Vec<u8>,
+    pub(super) out: Outbox,
     encoder: Encoder,
     window: i64,
     initial_window: i64,
@@ -76,23 +77,23 @@ struct Stream {
 
 impl Http2 {
     /// A client's side, with preface and settings to be sent.
-    pub(super) fn client() -> Self {
-        let mut own = Self::new(0);
-        own.out.extend_from_slice(PREFACE);
+    pub(super) fn client(writes: Writes) -> Self {
+        let mut own = Self::new(0, writes);
+        own.out.bytes.extend_from_slice(PREFACE);
         own.greet();
         own
     }
 
     /// A server's side, with settings to be sent.
-    pub(super) fn server() -> Self {
-        let mut own = Self::new(PREFACE.len());
+    pub(super) fn server(writes: Writes) -> Self {
+        let mut own = Self::new(PREFACE.len(), writes);
         own.greet();
         own
     }
 
-    fn new(preface_left: usize) -> Self {
+    fn new(preface_left: usize, writes: Writes) -> Self {
         Self {
-            out: Vec::with_capacity(64 << 10),
+            out: Outbox::new(writes),
             encoder: Encoder::default(),
             window: DEFAULT_WINDOW,
             initial_window: DEFAULT_WINDOW,
@@ -112,9 +113,9 @@ impl Http2 {
         }
         settings.extend_from_slice(&INITIAL_WINDOW_SIZE);
         settings.extend_from_slice(&STREAM_WINDOW.to_be_bytes());
-        frame::push(frame::SETTINGS, 0, 0, &settings, &mut self.out);
+        frame::push(frame::SETTINGS, 0, 0, &settings, &mut self.out.bytes);
         let more = CONNECTION_WINDOW.saturating_sub(65_535);
-        frame::push(frame::WINDOW_UPDATE, 0, 0, &more.to_be_bytes(), &mut self.out);
+        frame::push(frame::WINDOW_UPDATE, 0, 0, &more.to_be_bytes(), &mut self.out.bytes);
     }
 
     /// Takes the client's preface off the front; whether it is complete.
@@ -142,9 +143,9 @@ impl Http2 {
     /// Sends a header block.
     pub(super) fn headers(&mut self, id: u32, headers: &'static [Field], end: bool) {
         let end_stream = if end { frame::END_STREAM } else { 0 };
-        let at = frame::begin(frame::HEADERS, frame::END_HEADERS | end_stream, id, &mut self.out);
-        self.encoder.encode(headers, &mut self.out);
-        frame::finish(at, &mut self.out);
+        let at = frame::begin(frame::HEADERS, frame::END_HEADERS | end_stream, id, &mut self.out.bytes);
+        self.encoder.encode(headers, &mut self.out.bytes);
+        frame::finish(at, &mut self.out.bytes);
     }
 
     /// Sends a message as far as the windows allow, keeps the rest until they allow more, and ends the stream as asked.
@@ -155,7 +156,7 @@ impl Http2 {
             stream.then = then;
             return;
         }
-        let sent = push_data(id, message, then, &mut stream.window, &mut self.window, &mut self.out);
+        let sent = push_data(id, message, then, &mut stream.window, &mut self.window, &mut self.out.bytes);
         if sent < message.len() {
             stream.unsent.extend_from_slice(message.get(sent..).unwrap_or_default());
             stream.at = 0;
@@ -169,7 +170,7 @@ impl Http2 {
     /// Ends this side of a stream on which nothing waits: an empty DATA frame, or trailers.
     pub(super) fn finish(&mut self, id: u32, then: Then) {
         if then == Then::End {
-            frame::push(frame::DATA, frame::END_STREAM, id, &[], &mut self.out);
+            frame::push(frame::DATA, frame::END_STREAM, id, &[], &mut self.out.bytes);
         }
         self.sent_all(id, then);
     }
@@ -201,7 +202,7 @@ impl Http2 {
             }
             frame::SETTINGS => self.settings(&frame)?,
             frame::PING if frame.flags & frame::ACK == 0 => {
-                frame::push(frame::PING, frame::ACK, 0, frame.payload, &mut self.out);
+                frame::push(frame::PING, frame::ACK, 0, frame.payload, &mut self.out.bytes);
             }
             frame::WINDOW_UPDATE => self.window_update(&frame)?,
             frame::CONTINUATION => return Err(Fault::Http2("CONTINUATION")),
@@ -221,7 +222,7 @@ impl Http2 {
         let len = u32::try_from(frame.payload.len()).unwrap_or(u32::MAX);
         self.received = self.received.saturating_add(len);
         if self.received >= CONNECTION_WINDOW / 2 {
-            frame::push(frame::WINDOW_UPDATE, 0, 0, &self.received.to_be_bytes(), &mut self.out);
+            frame::push(frame::WINDOW_UPDATE, 0, 0, &self.received.to_be_bytes(), &mut self.out.bytes);
             self.received = 0;
         }
         let end = frame.flags & frame::END_STREAM != 0;
@@ -230,7 +231,7 @@ impl Http2 {
         };
         stream.received = stream.received.saturating_add(len);
         if stream.received >= STREAM_WINDOW / 2 && !end {
-            frame::push(frame::WINDOW_UPDATE, 0, frame.id, &stream.received.to_be_bytes(), &mut self.out);
+            frame::push(frame::WINDOW_UPDATE, 0, frame.id, &stream.received.to_be_bytes(), &mut self.out.bytes);
             stream.received = 0;
         }
         Ok(Event::Data { id: frame.id, tag: stream.tag, bytes: frame.data()?, end })
@@ -267,7 +268,7 @@ impl Http2 {
                 _ => {}
             }
         }
-        frame::push(frame::SETTINGS, frame::ACK, 0, &[], &mut self.out);
+        frame::push(frame::SETTINGS, frame::ACK, 0, &[], &mut self.out.bytes);
         self.send_waiting();
         Ok(())
     }
@@ -294,7 +295,7 @@ impl Http2 {
             let Some(id) = self.waiting.pop_front() else { return };
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             let rest = stream.unsent.get(stream.at..).unwrap_or_default();
-            let sent = push_data(id, rest, stream.then, &mut stream.window, &mut self.window, &mut self.out);
+            let sent = push_data(id, rest, stream.then, &mut stream.window, &mut self.window, &mut self.out.bytes);
             if sent < rest.len() {
                 stream.at = stream.at.saturating_add(sent);
                 self.waiting.push_back(id);
@@ -308,10 +309,9 @@ impl Http2 {
     }
 
     fn sent_all(&mut self, id: u32, then: Then) {
-        if then == Then::Stay {
-            return;
-        }
-        if let Some(stream) = self.streams.get_mut(&id) {
+        if then != Then::Stay
+            && let Some(stream) = self.streams.get_mut(&id)
+        {
             stream.closed = true;
         }
         if let Then::Trailers(trailers) = then {
@@ -319,6 +319,7 @@ impl Http2 {
             // Only a server sends trailers, and only when it has read to the end.
             self.close(id);
         }
+        self.out.end_message();
     }
 }
 
