@@ -85,8 +85,14 @@ func (l *Lab) Run(w io.Writer) (*Report, error) {
 	case err := <-errs:
 		return &l.report, err
 	default:
-		return &l.report, nil
 	}
+	if l.PairFilter == "" || strings.Contains("h2spec", l.PairFilter) {
+		fmt.Fprintln(w, "\nh2spec against a gRPC listener")
+		if err := l.h2spec(); err != nil {
+			return &l.report, err
+		}
+	}
+	return &l.report, nil
 }
 
 // outcome is what one run of a client gave.
