@@ -51,7 +51,8 @@ pub(super) fn describe(tools: &Tools) -> Machine {
         .iter()
         .filter_map(|(name, program, args)| Some(((*name).to_owned(), version(program, args)?)))
         .collect();
-    versions.extend(kitex_version(&tools.kitex_proxy).map(|version| ("kitex".to_owned(), version)));
+    let kitex = module_version(&tools.kitex_proxy, "github.com/cloudwego/kitex");
+    versions.extend(kitex.map(|version| ("kitex".to_owned(), version)));
     Machine {
         cpu: model.unwrap_or_default(),
         cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
@@ -69,12 +70,13 @@ fn congestion_control() -> io::Result<String> {
     Ok(sockopt::tcp_congestion(&stream)?)
 }
 
-/// The version of Kitex that a Go program was built with.
-fn kitex_version(program: &Path) -> Option<String> {
+/// The version of a module that a Go program was built with.
+pub(super) fn module_version(program: &Path, module: &str) -> Option<String> {
     let output = Command::new("go").args(["version", "-m"]).arg(program).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut words = text.lines().find(|line| line.contains("cloudwego/kitex\t"))?.split_ascii_whitespace();
-    words.find(|word| word.starts_with('v')).map(str::to_owned)
+    let words = |line: &str| line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let found = text.lines().map(words).find(|words| words.get(1).is_some_and(|word| word == module))?;
+    found.get(2).cloned()
 }
 
 /// The first line with a number in it that a program says about itself.

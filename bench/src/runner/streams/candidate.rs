@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::super::candidate::{Tools, fill_template};
+use super::super::machine::module_version;
 use super::super::process::Command;
 use super::super::run_dir;
 use crate::streams::Kind;
@@ -80,7 +82,7 @@ impl StreamCandidate {
             fill_template(tools, file, &values)
         };
         let go = |program: &str| {
-            Command::new(tools.dir.join(".work/bin").join(program))
+            Command::new(go_program(tools, program))
                 .args(["-listen", &local(listen), "-backend", &local(upstream)])
                 .env("GOMAXPROCS", "1")
         };
@@ -95,10 +97,30 @@ impl StreamCandidate {
             }
             Self::Haproxy => Command::new("haproxy").arg("-db").arg("-f").arg(fill("haproxy-grpc.cfg")?),
             Self::Nginx => Command::new("nginx").arg("-p").arg(&dir).arg("-c").arg(fill("nginx-grpc.conf")?),
-            Self::GrpcProxy => go("grpcproxy"),
-            Self::KitexProxy => go("kitexstreams").args(["-protocol", protocol]),
+            Self::GrpcProxy => go(GRPC_PROXY),
+            Self::KitexProxy => go(KITEX_PROXY).args(["-protocol", protocol]),
         })
     }
+}
+
+const GRPC_PROXY: &str = "grpcproxy";
+const KITEX_PROXY: &str = "kitexstreams";
+
+/// What the Go proxies were built with.
+pub(super) fn go_versions(tools: &Tools) -> Vec<(String, String)> {
+    let modules = [
+        ("grpc-proxy", GRPC_PROXY, "github.com/mwitkow/grpc-proxy"),
+        ("grpc-go", GRPC_PROXY, "google.golang.org/grpc"),
+        ("kitex", KITEX_PROXY, "github.com/cloudwego/kitex"),
+    ];
+    let version = |(name, program, module): (&str, &str, &str)| {
+        Some((name.to_owned(), module_version(&go_program(tools, program), module)?))
+    };
+    modules.into_iter().filter_map(version).collect()
+}
+
+fn go_program(tools: &Tools, name: &str) -> PathBuf {
+    tools.dir.join(".work/bin").join(name)
 }
 
 impl fmt::Display for StreamCandidate {

@@ -11,6 +11,7 @@ use std::io;
 use std::time::Duration;
 
 pub use candidate::StreamCandidate;
+use candidate::go_versions;
 pub use cell::{STREAM_CELLS, StreamCell};
 pub use report::markdown;
 pub use results::{IdleStreamsRow, StreamResults, StreamRow};
@@ -72,7 +73,11 @@ impl StreamPlan {
     /// streams fail is noted in the results and does not end the run.
     pub fn run(&self, mut progress: impl FnMut(&str)) -> io::Result<StreamResults> {
         prepare()?;
-        let mut results = StreamResults::new(machine::describe(&self.tools), self);
+        let mut machine = machine::describe(&self.tools);
+        // The Kitex of the calls' proxy is not the one measured here.
+        machine.versions.retain(|(name, _)| name != "kitex");
+        machine.versions.extend(go_versions(&self.tools));
+        let mut results = StreamResults::new(machine, self);
         for cell in STREAM_CELLS.iter().filter(|cell| self.wants(cell)) {
             for round in 1..=self.rounds.max(1) {
                 for candidate in self.candidates_of(cell) {
