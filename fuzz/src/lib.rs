@@ -11,6 +11,7 @@
 
 mod framed;
 mod grpc;
+mod http2;
 mod thrift;
 mod ttheader;
 mod ttstream;
@@ -18,6 +19,7 @@ mod ttstream;
 pub use crate::{
     framed::framed,
     grpc::{grpc_compression, grpc_message, grpc_scalars},
+    http2::{http2, http2_continuation},
     thrift::{application_exception, thrift_buffered, thrift_message},
     ttheader::{mesh_header, ttheader},
     ttstream::{ttstream, ttstream_exception, ttstream_state},
@@ -33,6 +35,8 @@ pub const ORACLES: &[(&str, Oracle)] = &[
     ("grpc_compression", grpc_compression),
     ("grpc_message", grpc_message),
     ("grpc_scalars", grpc_scalars),
+    ("http2", http2),
+    ("http2_continuation", http2_continuation),
     ("mesh_header", mesh_header),
     ("thrift_buffered", thrift_buffered),
     ("thrift_message", thrift_message),
