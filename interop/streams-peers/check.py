@@ -17,13 +17,24 @@ CASE_LIMIT_MS = 30_000
 CLIENT_LIMIT_S = 300
 FIELDS = ["case", "headers", "early_headers", "messages", "digest", "first", "trailers", "end", "ms"]
 
-# Where a library differs by itself: (side, peer, case) → what is not looked at, and why.
+# Where a library differs by itself: (client, server, case) → what is not looked at, and why.
+ANY = "*"
+JOINED = "Node's HTTP/2 joins equal request fields to one value"
 DIFFERENCES = {
-    ("server", "node", "unary_metadata"): ("seen", "Node's HTTP/2 joins equal request fields to one value"),
-    ("server", "node", "chat_metadata"): ("seen", "Node's HTTP/2 joins equal request fields to one value"),
-    ("server", "node", "unary_gzip"): ("compressed answers", "grpc-js cannot compress what a server sends"),
-    ("server", "node", "chat_gzip"): ("compressed answers", "grpc-js cannot compress what a server sends"),
+    (ANY, "node", "unary_metadata"): ("seen", JOINED),
+    (ANY, "node", "chat_metadata"): ("seen", JOINED),
+    (ANY, "node", "unary_gzip"): ("compressed answers", "grpc-js cannot compress what a server sends"),
+    (ANY, "node", "chat_gzip"): ("compressed answers", "grpc-js cannot compress what a server sends"),
+    ("node", "python", "chat_gzip"): (
+        "compressed requests",
+        "grpc-js stops compressing when the answer's grpc-accept-encoding has spaces in it",
+    ),
 }
+
+
+def ignored(client, server, case):
+    keys = ((client, server, case), (ANY, server, case), (client, ANY, case))
+    return [DIFFERENCES[key][0] for key in keys if key in DIFFERENCES]
 
 
 class Server:
@@ -97,7 +108,7 @@ def run_client(peer, address, cases="all"):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def faults(case, line, observed, ignored):
+def faults(case, line, observed, left_out):
     """What in the line is not as the case asks for."""
     if "skip" in case or "skip" in line:
         if ("skip" in case) != ("skip" in line):
@@ -109,19 +120,20 @@ def faults(case, line, observed, ignored):
     code = expect.get("code", 0)
     kind = "status" if code else "ok"
     end = line["end"]
-    if (end["kind"], end["code"]) != (kind, code):
+    if (end["kind"], end["code"]) != (kind, code) and "end" not in left_out:
         yield f"end {end}"
     for name, default in (("message", None), ("details", None)):
         if (name in expect or name == "details") and end[name] != expect.get(name, default):
             yield f"{name} {end[name]!r}"
-    if kind == "ok" and end["message"]:
+    # grpc-js writes a message with a clean end too.
+    if kind == "ok" and end["message"] not in ("", "OK"):
         yield f"a message with OK: {end['message']!r}"
     for name, default in (("messages", 0), ("headers", {}), ("trailers", {}), ("early_headers", None)):
         if line[name] != expect.get(name, default):
             yield f"{name} {line[name]!r}"
     if "first" in expect and line["first"] != expect["first"]:
         yield f"first {line['first']!r}"
-    if "seen" in expect and "seen" not in ignored:
+    if "seen" in expect and "seen" not in left_out:
         seen = json.loads(line["first"])["meta"]
         if seen != expect["seen"]:
             yield f"the server saw {seen}"
@@ -141,10 +153,10 @@ def compressed(server, client, address):
         run_client(client, counter.address, case)
         counter.close()
         # One blob of these cases is 64 KiB of a period of 256 bytes: some hundred bytes compressed.
-        if counter.sent > 32768:
+        left_out = ignored(client, server, case)
+        if counter.sent > 32768 and "compressed requests" not in left_out:
             yield f"{case}: {counter.sent} bytes of requests"
-        ignored, _ = DIFFERENCES.get(("server", server, case), ((), ""))
-        if counter.received > 32768 and "compressed answers" not in ignored:
+        if counter.received > 32768 and "compressed answers" not in left_out:
             yield f"{case}: {counter.received} bytes of answers"
 
 
@@ -167,13 +179,9 @@ def main(peers):
                 found.append(f"{pair}: cases {[line['case'] for line in lines]}")
             for line in lines:
                 case = cases[line["case"]]
-                ignored = [
-                    DIFFERENCES[key][0]
-                    for key in (("server", server_peer, case["id"]), ("client", client_peer, case["id"]))
-                    if key in DIFFERENCES
-                ]
                 of_case = [o for o in observed if o["case"] == case["id"]]
-                found += [f"{pair}: {case['id']}: {fault}" for fault in faults(case, line, of_case, ignored)]
+                left_out = ignored(client_peer, server_peer, case["id"])
+                found += [f"{pair}: {case['id']}: {fault}" for fault in faults(case, line, of_case, left_out)]
                 # What a server tells of itself may differ; every other message is the same everywhere.
                 if "digest" in line and "seen" not in case["expect"]:
                     digests.setdefault(case["id"], {}).setdefault(line["digest"], []).append(pair)
@@ -185,9 +193,9 @@ def main(peers):
     for case, seen in digests.items():
         if len(seen) > 1:
             bad.append(f"{case}: different messages: {seen}")
-    for (side, peer, case), (what, why) in DIFFERENCES.items():
-        if peer in peers:
-            print(f"not looked at: {what} of {case} with the {peer} {side}: {why}")
+    for (client_peer, server_peer, case), (what, why) in DIFFERENCES.items():
+        if {client_peer, server_peer} <= {ANY, *peers}:
+            print(f"not looked at: {client_peer} → {server_peer}: {what} of {case}: {why}")
     for fault in bad:
         print("FAULT", fault)
     print(f"{checked} lines of {len(peers) ** 2} pairs, {len(bad)} faults")

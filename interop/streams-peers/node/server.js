@@ -20,6 +20,7 @@ class Call {
     this.replied = false;
     this.headersSent = false;
     this.answer = null;
+    this.hung = false;
     this.gone = new Promise((_, reject) => call.once('cancelled', () => reject(new Gone())));
     this.gone.catch(() => {});
     if (call.request) {
@@ -125,20 +126,32 @@ class Call {
     });
   }
 
-  get endsWell() {
-    return ['ok', 'hang'].includes(this.script.end?.kind ?? 'ok');
+  get endKind() {
+    return this.script.end?.kind ?? 'ok';
+  }
+
+  async hang() {
+    if (this.endKind !== 'hang' || this.hung) return;
+    this.hung = true;
+    await this.sleep(HANG_MS);
+  }
+
+  async answerOnce(...reply) {
+    await this.hang();
+    if (['ok', 'hang'].includes(this.endKind)) await this.reply(...reply);
   }
 
   async end() {
-    const { kind = 'ok', code, message = '', details } = this.script.end ?? {};
-    if (kind === 'hang') await this.sleep(HANG_MS);
+    await this.hang();
+    const { code, message = '', details } = this.script.end ?? {};
+    const kind = this.endKind;
     this.sendHeaders();
     const trailers = metadataOf(this.script.trailers);
     if (kind === 'error') this.fail(new Error(message));
     else if (kind === 'status') {
       if (details) trailers.set('grpc-status-details-bin', detailsOf(code, message));
       this.fail({ code, details: message, metadata: trailers });
-    } else if (!this.endsWell) {
+    } else if (kind !== 'ok' && kind !== 'hang') {
       this.fail({ code: grpc.status.UNKNOWN, details: `${kind}: ${message}`, metadata: trailers });
     } else if (this.callback) this.callback(null, this.answer ?? {}, trailers);
     else this.call.end(trailers);
@@ -153,7 +166,7 @@ class Call {
 const methods = {
   async Ask(call) {
     const request = await call.read();
-    if (call.endsWell) await call.reply(request.text, request.blob, request.n);
+    await call.answerOnce(request.text, request.blob, request.n);
     await call.end();
   },
 
@@ -163,7 +176,7 @@ const methods = {
       total += message.n;
       if (call.readCount === call.script.early) break;
     }
-    if (call.endsWell) await call.reply(String(call.readCount), undefined, total);
+    await call.answerOnce(String(call.readCount), undefined, total);
     await call.end();
   },
 

@@ -26,8 +26,10 @@ const blob = (size) => Buffer.alloc(size, PERIOD);
 /** The `x-` keys with all their values; those of `-bin` keys in base64. */
 function xMetadata(metadata) {
   const seen = {};
-  for (const [key, values] of Object.entries(metadata ? metadata.toJSON() : {})) {
-    if (key.startsWith('x-')) seen[key] = values.map((v) => (Buffer.isBuffer(v) ? v.toString('base64') : v));
+  const all = metadata ? metadata.toJSON() : {};
+  // By key, as the order of different keys means nothing; the values of one key keep theirs.
+  for (const key of Object.keys(all).sort()) {
+    if (key.startsWith('x-')) seen[key] = all[key].map((v) => (Buffer.isBuffer(v) ? v.toString('base64') : v));
   }
   return seen;
 }

@@ -39,6 +39,7 @@ class Call:
         self.takes_stream = request is None
         self.one_reply = one_reply
         self.answer = None
+        self.hung = False
         self.script = {}
         self.read_count = 0
         self.headers_sent = False
@@ -140,11 +141,23 @@ class Call:
             separators=(",", ":"),
         )
 
-    async def end(self):
-        end = self.script.get("end", {})
-        kind = end.get("kind", "ok")
-        if kind == "hang":
+    def end_kind(self):
+        return self.script.get("end", {}).get("kind", "ok")
+
+    async def hang(self):
+        if self.end_kind() == "hang" and not self.hung:
+            self.hung = True
             await asyncio.sleep(HANG_SECONDS)
+
+    async def answer_once(self, *reply):
+        await self.hang()
+        if self.end_kind() in ("ok", "hang"):
+            await self.reply(*reply)
+
+    async def end(self):
+        await self.hang()
+        end = self.script.get("end", {})
+        kind = self.end_kind()
         await self.send_headers()
         trailers = pairs(self.script.get("trailers"))
         self.context.set_trailing_metadata(trailers)
@@ -161,8 +174,7 @@ class Call:
 
 async def ask(call):
     request = await call.read()
-    if call.script.get("end", {}).get("kind", "ok") == "ok":
-        await call.reply(request.text, request.blob, request.n)
+    await call.answer_once(request.text, request.blob, request.n)
     await call.end()
 
 
@@ -172,8 +184,7 @@ async def upload(call):
         total += message.n
         if call.read_count == call.script.get("early"):
             break
-    if call.script.get("end", {}).get("kind", "ok") == "ok":
-        await call.reply(str(call.read_count), b"", total)
+    await call.answer_once(str(call.read_count), b"", total)
     await call.end()
 
 

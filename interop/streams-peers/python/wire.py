@@ -23,7 +23,8 @@ def blob(size):
 def x_metadata(metadata):
     """The `x-` keys with all their values; those of `-bin` keys in base64."""
     seen = {}
-    for key, value in metadata or ():
+    # By key, as the order of different keys means nothing; the values of one key keep theirs.
+    for key, value in sorted(metadata or (), key=lambda entry: entry[0]):
         if key.startswith("x-"):
             text = base64.b64encode(value).decode() if isinstance(value, bytes) else value
             seen.setdefault(key, []).append(text)

@@ -72,6 +72,7 @@ final class Server {
         private final CountDownLatch gone = new CountDownLatch(1);
         private boolean headersSent;
         private boolean replied;
+        private boolean hung;
         private boolean over;
 
         Call(ServerCall<Msg, Msg> call, Metadata requestHeaders) {
@@ -223,18 +224,33 @@ final class Server {
             return script.has("end") ? script.getAsJsonObject("end") : new JsonObject();
         }
 
-        final boolean endsWell() {
-            String kind = Wire.text(endOfScript(), "kind", "ok");
-            return kind.equals("ok") || kind.equals("hang");
+        private String endKind() {
+            return Wire.text(endOfScript(), "kind", "ok");
+        }
+
+        private boolean endsWell() {
+            return endKind().equals("ok") || endKind().equals("hang");
+        }
+
+        private void hang() {
+            if (endKind().equals("hang") && !hung) {
+                hung = true;
+                sleep(HANG_MS);
+            }
+        }
+
+        final void answerOnce(String text, ByteString blob, int n) {
+            hang();
+            if (endsWell()) {
+                reply(text, blob, n);
+            }
         }
 
         final void end() {
+            hang();
             JsonObject end = endOfScript();
-            String kind = Wire.text(end, "kind", "ok");
+            String kind = endKind();
             String message = Wire.text(end, "message", "");
-            if (kind.equals("hang")) {
-                sleep(HANG_MS);
-            }
             over = true;
             Metadata trailers = metadata("trailers");
             if (kind.equals("error")) {
@@ -300,9 +316,7 @@ final class Server {
 
         @Override
         void halfClose() {
-            if (endsWell()) {
-                reply(request.getText(), request.getBlob(), request.getN());
-            }
+            answerOnce(request.getText(), request.getBlob(), request.getN());
             end();
         }
     }
@@ -324,9 +338,7 @@ final class Server {
 
         @Override
         void halfClose() {
-            if (endsWell()) {
-                reply(Integer.toString(readCount), ByteString.EMPTY, total);
-            }
+            answerOnce(Integer.toString(readCount), ByteString.EMPTY, total);
             end();
         }
     }

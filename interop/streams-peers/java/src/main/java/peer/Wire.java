@@ -13,6 +13,7 @@ import io.grpc.MethodDescriptor.MethodType;
 import io.grpc.protobuf.ProtoUtils;
 import java.net.InetSocketAddress;
 import java.util.Base64;
+import java.util.TreeSet;
 
 /** What the server and the client share: methods, blobs, metadata. */
 final class Wire {
@@ -41,7 +42,8 @@ final class Wire {
     /** The `x-` keys with all their values; those of `-bin` keys in base64. */
     static JsonObject xMetadata(Metadata metadata) {
         JsonObject seen = new JsonObject();
-        for (String name : metadata.keys()) {
+        // By key, as the order of different keys means nothing; the values of one key keep theirs.
+        for (String name : new TreeSet<>(metadata.keys())) {
             if (!name.startsWith("x-")) {
                 continue;
             }
