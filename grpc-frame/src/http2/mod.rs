@@ -21,7 +21,7 @@
 //! let mut codec = Http2Codec::default();
 //! let mut wire = BytesMut::new();
 //! let data = Data::new(StreamId::new(1), Bytes::from_static(b"hello")).with_flags(Flags::END_STREAM);
-//! codec.encode(data.clone().into(), &mut wire)?;
+//! codec.encode(Frame::Data(data.clone()), &mut wire)?;
 //! assert_eq!(&wire[..], b"\0\0\x05\0\x01\0\0\0\x01hello");
 //! assert_eq!(codec.decode(&mut wire)?, Some(Frame::Data(data)));
 //! # Ok(())
