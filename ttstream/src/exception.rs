@@ -403,7 +403,6 @@ const fn width(ttype: u8) -> Option<usize> {
         I16 => Some(2),
         I32 => Some(4),
         I64 | DOUBLE => Some(8),
-        UUID => Some(16),
         _ => None,
     }
 }
@@ -432,7 +431,6 @@ const STRUCT: u8 = 12;
 const MAP: u8 = 13;
 const SET: u8 = 14;
 const LIST: u8 = 15;
-const UUID: u8 = 16;
 
 /// What Kitex says when an application calls the `cancel` of its context.
 const CANCELLED_TEXT: &str = "user code invoking stream RPC with context processed by context.WithCancel or \

@@ -166,7 +166,7 @@ fn an_exception_is_read_as_thrift_reads_it() {
         // Known ids of another type, and unknown fields of every type there is.
         ("08 0001 00000009 0b 0002 00000001 78 00", 0, ""),
         ("02 0003 01 03 0004 02 04 0005 0000000000000000 06 0006 0001 08 0007 00000001 0a 0008 0000000000000001 \
-          0b 0009 00000003 616263 10 000a 00000000000000000000000000000000 08 0002 00000006 00", 6, ""),
+          0b 0009 00000003 616263 08 0002 00000006 00", 6, ""),
         ("0c 0003 0c 0001 0b 0001 00000001 61 00 00 0f 0004 08 00000002 00000001 00000002 \
           0e 0005 0b 00000001 00000000 0d 0006 0b0c 00000001 00000001 6b 00 0d 0007 0000 00000000 \
           0f 0008 0c 00000002 00 00 0b 0001 00000001 78 00", 0, "x"),
@@ -204,6 +204,7 @@ fn what_is_no_exception_says_why() {
             format!("{head} 0f 0003 11 00000001"),
             ExceptionError::UnknownType { field: "field type", offset: 21, actual: 0x11 },
         ),
+        (format!("{head} 10 0003"), ExceptionError::UnknownType { field: "field type", offset: 16, actual: 16 }),
         // A count is a claim.
         (format!("{head} 0f 0003 0a 7fffffff"), truncated("elements", 21, 8 * 0x7fff_ffff, 0)),
         (format!("{head} 0f 0003 0c 7fffffff 00"), truncated("field type", 22, 1, 0)),
