@@ -1,5 +1,6 @@
 //! The streaming half of the harness against itself and against the `h2` crate: what is right is counted, what is wrong is
 //! refused.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that is wrong may panic")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;

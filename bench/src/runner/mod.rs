@@ -24,7 +24,7 @@ use process::Bench;
 pub use report::markdown;
 pub use results::{Results, Row, Sample};
 pub use streams::{
-    IdleStreamsRow, STREAM_CELLS, StreamCandidate, StreamCell, StreamPlan, StreamResults, StreamRow,
+    IdleStreamsRow, STREAM_CELLS, StreamCandidate, StreamCell, StreamPlan, StreamResults, StreamRow, StreamSyscallsRow,
     markdown as streams_markdown,
 };
 pub use syscalls::SyscallRow;

@@ -40,7 +40,7 @@ const NAMED: &[&str] = &[
     "mmap",
     "munmap",
 ];
-const WINDOW: Duration = Duration::from_secs(2);
+pub(super) const WINDOW: Duration = Duration::from_secs(2);
 
 /// System calls per call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,34 +93,52 @@ fn fill(tools: &Tools, cell: &Cell, row: &mut SyscallRow) -> io::Result<()> {
         return Err(io::Error::other("no process of its own"));
     }
     let bench = Bench::start(tools, row.candidate, cell.transport)?;
-    let pid = bench.proxy_pid().unwrap_or(0);
+    let mut load = cell.load(bench.target());
+    // All of the load is counted, so all of it has to be in the window.
+    load.warmup = Duration::ZERO;
+    load.window = WINDOW;
+    let counts = count(tools, bench.proxy_pid().unwrap_or(0), || {
+        let report = load.run()?;
+        if report.errors.total() > 0 || report.calls == 0 {
+            return Err(io::Error::other(format!("{} calls failed", report.errors.total())));
+        }
+        Ok(report.calls)
+    })?;
+    row.tool = counts.tool;
+    row.per_call = counts.all;
+    row.by_name = counts.by_name;
+    Ok(())
+}
+
+/// System calls of a process for each call or message.
+#[derive(Debug)]
+pub(super) struct Counts {
+    pub(super) all: f64,
+    /// From 0.005 on.
+    pub(super) by_name: BTreeMap<String, f64>,
+    pub(super) tool: String,
+}
+
+/// Counts the system calls of `pid` while `load` runs, which says how many calls or messages it was.
+pub(super) fn count(tools: &Tools, pid: u32, load: impl FnOnce() -> io::Result<u64>) -> io::Result<Counts> {
     let output = run_dir(tools).join("syscalls.txt");
     let (tool, counter) = match Counter::perf(pid, &output) {
         Ok(counter) => ("perf", counter),
         Err(_) => ("strace", Counter::strace(pid, &output)?),
     };
-    let mut load = cell.load(bench.target());
-    // All of the load is counted, so all of it has to be in the window.
-    load.warmup = Duration::ZERO;
-    load.window = WINDOW;
-    let report = load.run()?;
+    let calls = float(load()?);
     counter.stop()?;
-    if report.errors.total() > 0 || report.calls == 0 {
-        return Err(io::Error::other(format!("{} calls failed", report.errors.total())));
-    }
     let text = std::fs::read_to_string(&output)?;
-    let counts = if tool == "perf" { parse_perf(&text) } else { parse_strace(&text) };
-    let calls = float(report.calls);
-    row.tool = tool.to_owned();
-    for (name, count) in counts {
+    let mut counts = Counts { all: 0.0, by_name: BTreeMap::new(), tool: tool.to_owned() };
+    for (name, count) in if tool == "perf" { parse_perf(&text) } else { parse_strace(&text) } {
         let per_call = ratio(float(count), calls);
         if name == TOTAL {
-            row.per_call = per_call;
+            counts.all = per_call;
         } else if per_call >= 0.005 {
-            row.by_name.insert(name, per_call);
+            counts.by_name.insert(name, per_call);
         }
     }
-    Ok(())
+    Ok(counts)
 }
 
 /// A tool that counts until it is told to stop.

@@ -49,6 +49,13 @@ pub const STREAM_CELLS: &[StreamCell] = &[
     cell("ttstream-16KiB-64c", Kind::Ttstream, 16 * KIB, 64, 1),
 ];
 
+/// Where system calls are counted.
+pub(super) const SYSCALL_CELLS: &[StreamCell] = &[
+    cell("syscalls-unary", Kind::GrpcUnary, KIB, 4, 16),
+    cell("syscalls-bidi", Kind::GrpcBidi, KIB, 4, 16),
+    cell("syscalls-ttstream", Kind::Ttstream, KIB, 4, 16),
+];
+
 /// The streams that are open and idle: as many of a connection as every candidate allows.
 pub(super) const IDLE_CELLS: &[StreamCell] =
     &[cell("idle-grpc", Kind::GrpcBidi, 64, 10, 100), cell("idle-ttstream", Kind::Ttstream, 64, 10, 100)];

@@ -14,16 +14,17 @@ pub use candidate::StreamCandidate;
 use candidate::go_versions;
 pub use cell::{STREAM_CELLS, StreamCell};
 pub use report::markdown;
-pub use results::{IdleStreamsRow, StreamResults, StreamRow};
+pub use results::{IdleStreamsRow, StreamResults, StreamRow, StreamSyscallsRow};
 
 use super::candidate::Tools;
 use super::machine;
 use super::process::{Bench, Command, prepare};
 use super::results::Sample;
+use super::syscalls::{self, Counts};
 use crate::cpu;
 use crate::streams::Writes;
 use crate::streams::load::StreamLoad;
-use cell::IDLE_CELLS;
+use cell::{IDLE_CELLS, SYSCALL_CELLS};
 
 /// Longer than a proxy needs to give buffers back, shorter than its idle timeouts.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -87,6 +88,13 @@ impl StreamPlan {
                 }
             }
         }
+        for cell in SYSCALL_CELLS.iter().filter(|cell| self.wants(cell)) {
+            for candidate in self.candidates_of(cell).filter(|candidate| candidate.is_proxy()) {
+                let row = StreamSyscallsRow::new(cell, candidate, self.syscalls(candidate, cell));
+                progress(&format!("{cell} {candidate}: {row}"));
+                results.syscalls.push(row);
+            }
+        }
         for cell in IDLE_CELLS.iter().filter(|cell| self.wants(cell)) {
             for candidate in self.candidates_of(cell).filter(|candidate| candidate.is_proxy()) {
                 let outcome = self.idle(candidate, cell);
@@ -104,6 +112,19 @@ impl StreamPlan {
         load.window = self.window;
         load.watch = bench.watch();
         Sample::of_streams(&load.run()?)
+    }
+
+    fn syscalls(&self, candidate: StreamCandidate, cell: &StreamCell) -> io::Result<Counts> {
+        let bench = self.start(candidate, cell)?;
+        let mut load = self.load(cell, &bench);
+        // All of the load is counted, so all of it has to be in the window.
+        load.warmup = Duration::ZERO;
+        load.window = syscalls::WINDOW;
+        syscalls::count(&self.tools, bench.proxy_pid().unwrap_or(0), || {
+            let report = load.run()?;
+            Sample::of_streams(&report)?;
+            Ok(report.messages)
+        })
     }
 
     /// Memory before the first stream, and with all of them open and at rest, in KiB.

@@ -2,6 +2,7 @@
 
 use super::super::report::{figure, line, machine};
 use super::bars::bars;
+use super::cell::SYSCALL_CELLS;
 use super::{STREAM_CELLS, StreamCandidate, StreamCell, StreamResults, StreamRow};
 use crate::stats::{float, ratio};
 use crate::streams::Kind;
@@ -34,6 +35,7 @@ pub fn markdown(results: &StreamResults) -> String {
             group(results, &cells, yardstick, &mut text);
         }
     }
+    syscalls(results, &mut text);
     idle(results, &mut text);
     failures(results, &mut text);
     text
@@ -97,6 +99,23 @@ fn table(
     text.push('\n');
 }
 
+fn syscalls(results: &StreamResults, text: &mut String) {
+    for cell in SYSCALL_CELLS {
+        let mut rows = results.syscalls.iter().filter(|row| row.cell == cell.name && row.failure.is_none()).peekable();
+        let Some(first) = rows.peek() else { continue };
+        line(
+            text,
+            format_args!("## System calls per message: {}, {}, counted by {}\n", cell.kind, load_of(cell), first.tool),
+        );
+        line(text, format_args!("| | all | by name |\n|---|--:|---|"));
+        for row in rows {
+            let by_name: Vec<String> = row.by_name.iter().map(|(name, count)| format!("{name} {count:.2}")).collect();
+            line(text, format_args!("| {} | {:.2} | {} |", row.candidate, row.per_message, by_name.join(", ")));
+        }
+        text.push('\n');
+    }
+}
+
 fn idle(results: &StreamResults, text: &mut String) {
     let mut rows = results.idle.iter().filter(|row| row.failure.is_none()).peekable();
     if rows.peek().is_none() {
@@ -131,6 +150,7 @@ fn idle(results: &StreamResults, text: &mut String) {
 /// What could not be measured is said, not left out.
 fn failures(results: &StreamResults, text: &mut String) {
     let rows = results.rows.iter().map(|row| (&row.cell, row.candidate, &row.failure));
+    let rows = rows.chain(results.syscalls.iter().map(|row| (&row.cell, row.candidate, &row.failure)));
     let all = rows.chain(results.idle.iter().map(|row| (&row.cell, row.candidate, &row.failure)));
     let mut failed = all.filter_map(|(cell, who, failure)| Some((cell, who, failure.as_ref()?))).peekable();
     if failed.peek().is_none() {

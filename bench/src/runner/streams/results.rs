@@ -1,11 +1,14 @@
 //! What a run on streams has measured, as it is kept in JSON.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
 use super::super::machine::Machine;
 use super::super::results::Sample;
+use super::super::syscalls::Counts;
 use super::{Rested, StreamCandidate, StreamCell, StreamPlan};
 use crate::stats::median;
 
@@ -23,6 +26,8 @@ pub struct StreamResults {
     pub seconds: f64,
     /// Streams under load.
     pub rows: Vec<StreamRow>,
+    /// System calls under load.
+    pub syscalls: Vec<StreamSyscallsRow>,
     /// Streams at rest.
     pub idle: Vec<IdleStreamsRow>,
 }
@@ -35,6 +40,7 @@ impl StreamResults {
             rounds: plan.rounds,
             seconds: plan.window.as_secs_f64(),
             rows: Vec::new(),
+            syscalls: Vec::new(),
             idle: Vec::new(),
         }
     }
@@ -83,6 +89,48 @@ impl StreamRow {
     /// The median of a figure over the rounds.
     pub(super) fn median(&self, figure: impl Fn(&Sample) -> f64) -> f64 {
         median(&self.samples.iter().map(figure).collect::<Vec<_>>())
+    }
+}
+
+/// System calls per message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StreamSyscallsRow {
+    /// Name of the cell.
+    pub cell: String,
+    /// Who.
+    pub candidate: StreamCandidate,
+    /// All of them per message.
+    pub per_message: f64,
+    /// By name, per message, from 0.005 on.
+    pub by_name: BTreeMap<String, f64>,
+    /// What counted.
+    pub tool: String,
+    /// Why it could not be measured.
+    pub failure: Option<String>,
+}
+
+impl StreamSyscallsRow {
+    pub(super) fn new(cell: &StreamCell, candidate: StreamCandidate, outcome: io::Result<Counts>) -> Self {
+        let (counts, failure) = match outcome {
+            Ok(counts) => (counts, None),
+            Err(error) => (Counts { all: 0.0, by_name: BTreeMap::new(), tool: String::new() }, Some(error.to_string())),
+        };
+        let Counts { all: per_message, by_name, tool } = counts;
+        Self { cell: cell.name.to_owned(), candidate, per_message, by_name, tool, failure }
+    }
+}
+
+impl fmt::Display for StreamSyscallsRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(failure) = &self.failure {
+            return write!(f, "failed: {failure}");
+        }
+        write!(f, "{:.2} system calls per message ({})", self.per_message, self.tool)?;
+        for (name, count) in &self.by_name {
+            write!(f, ", {name} {count:.2}")?;
+        }
+        Ok(())
     }
 }
 
