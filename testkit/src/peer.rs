@@ -1,9 +1,11 @@
 //! The scripted raw peer: hand-made bytes over blocking sockets, every read with a deadline.
 //!
 //! [`RawClient`] is what a caller does, byte by byte; [`RawServer`] is a backend whose every accepted connection runs a
-//! closure and which records what came; [`Message`] makes and reads messages of every ping-pong form.
+//! closure and which records what came; [`Message`] makes and reads messages of every ping-pong form. [`http2`] speaks
+//! HTTP/2 and gRPC over the same connections.
 
 mod conn;
+pub mod http2;
 mod message;
 mod server;
 

@@ -19,7 +19,7 @@ pub struct RawConn {
 /// A connection that was made, not accepted.
 pub type RawClient = RawConn;
 
-enum Came {
+pub(super) enum Came {
     Bytes,
     End,
     Nothing,
@@ -258,7 +258,16 @@ impl RawConn {
         Some(message)
     }
 
-    fn fill(&mut self, deadline: Option<Instant>) -> Came {
+    /// Everything that was read and not taken.
+    pub(super) fn drain(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.inbox)
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.patience
+    }
+
+    pub(super) fn fill(&mut self, deadline: Option<Instant>) -> Came {
         let mut chunk = vec![0; 64 * 1024];
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
