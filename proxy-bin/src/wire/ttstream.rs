@@ -199,13 +199,18 @@ impl Queue {
     /// Puts `event` behind what waits. False when the budget has no room for it; it is dropped then.
     #[must_use]
     pub(crate) fn push(&self, event: Event) -> bool {
+        if let Event::End(End::Reset(reset)) = &event {
+            // Also of a stream whose sender has half closed.
+            self.reset.borrow_mut().get_or_insert_with(|| reset.clone());
+            self.wake();
+        }
         if self.ended.get() {
             return true;
         }
-        match &event {
-            Event::Data(data) if !self.meter.take(data.bytes.len()) => return false,
-            Event::End(End::Reset(reset)) => *self.reset.borrow_mut() = Some(reset.clone()),
-            _ => {}
+        if let Event::Data(data) = &event
+            && !self.meter.take(data.bytes.len())
+        {
+            return false;
         }
         self.ended.set(matches!(event, Event::End(_)));
         self.events.borrow_mut().push_back(event);
