@@ -1,8 +1,8 @@
 use bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
-use ttheader::{Head, TtHeaderCodec, TtHeaderCodecBuilder, set_seq};
+use ttheader::{Head, TtHeaderCodec, TtHeaderCodecBuilder};
 
-use crate::{CodecError, DecodeError, Frame};
+use crate::{CodecError, Frame};
 
 /// Cuts a stream of bytes into [`Frame`]s, and writes them.
 ///
@@ -18,35 +18,6 @@ impl TtStreamCodec {
     pub fn builder() -> TtStreamCodecBuilder {
         TtStreamCodecBuilder { frames: TtHeaderCodec::builder() }
     }
-
-    /// Takes one whole frame off the front and gives it the stream id that `map` makes of its own: for who sends most
-    /// frames on to another hop, as one piece and without writing a head. `None` as long as a part of it is missing;
-    /// `map` is called for whole frames only.
-    ///
-    /// The sequence id inside an exception stays what it was: see [`Frame::payload_for`].
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`].
-    #[inline]
-    pub fn decode_with_id(
-        &mut self,
-        src: &mut BytesMut,
-        map: impl FnOnce(i32) -> i32,
-    ) -> Result<Option<Frame>, DecodeError> {
-        if let Some(head) = Head::peek(src)?.filter(|head| head.frame_len() <= src.len()) {
-            set_seq(src, map(head.seq))?;
-        }
-        self.split(src)
-    }
-
-    #[inline]
-    fn split(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
-        match self.frames.split(src)? {
-            Some((_, raw)) => Frame::parse_whole(raw).map(Some),
-            None => Ok(None),
-        }
-    }
 }
 
 impl Decoder for TtStreamCodec {
@@ -55,7 +26,10 @@ impl Decoder for TtStreamCodec {
 
     #[inline]
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, CodecError> {
-        Ok(self.split(src)?)
+        match self.frames.split(src)? {
+            Some((_, raw)) => Ok(Some(Frame::parse_whole(raw)?)),
+            None => Ok(None),
+        }
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, CodecError> {

@@ -10,7 +10,7 @@
 use bytes::{Bytes, BytesMut};
 use testkit::{assert_every_cut_is_an_error, assert_split_invariant, from_hex, streaming_vectors};
 use tokio_util::codec::Decoder;
-use ttheader::{Flags, HeaderWriter, IntKey, keys};
+use ttheader::{Flags, HeaderWriter, IntKey, keys, set_seq};
 use ttstream::stream::{Client, ClientEvent, ConnectionError, Refused, Server, ServerEvent, Writes, opens};
 use ttstream::{
     Code, CodecError, DecodeError, EncodeError, Exception, ExceptionError, Frame, FrameType, FrameWriter, Outcome,
@@ -120,7 +120,6 @@ fn a_frame_above_the_limit_is_refused_by_its_head() {
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(codec.decode_with_id(&mut BytesMut::from(&wire.raw()[..]), |_| 5).is_ok(), ok);
     }
     let mut codec = TtStreamCodec::builder().max_header_len(15).build();
     let error = codec.decode(&mut BytesMut::from(&wire.raw()[..14])).unwrap_err();
@@ -132,22 +131,6 @@ fn a_frame_above_the_limit_is_refused_by_its_head() {
         assert_eq!(TtStreamCodec::default().decode(&mut src).is_ok(), ok);
         assert!(src.capacity() <= 128 << 10);
     }
-}
-
-#[test]
-fn an_id_is_given_to_whole_frames_only() {
-    let wire = frame(FrameType::Data);
-    let mut src = BytesMut::new();
-    let mut codec = TtStreamCodec::default();
-    for byte in &wire.raw()[..wire.raw().len() - 1] {
-        src.extend_from_slice(&[*byte]);
-        assert_eq!(codec.decode_with_id(&mut src, |_| panic!("not yet")), Ok(None));
-    }
-    src.extend_from_slice(&wire.raw()[wire.raw().len() - 1..]);
-    src.extend_from_slice(b"next");
-    let frame = codec.decode_with_id(&mut src, |id| id.wrapping_neg()).unwrap().unwrap();
-    assert_eq!((frame.stream_id(), frame.payload()), (-1, wire.payload()));
-    assert_eq!(src, b"next"[..]);
 }
 
 #[test]
@@ -299,8 +282,9 @@ fn stream_id_0_is_not_written_and_opens_nothing() {
 
     for kind in KINDS {
         let mut wire = BytesMut::from(&frame(kind).raw()[..]);
+        set_seq(&mut wire, 0).unwrap();
         assert_eq!(opens(&frame(kind)), Ok(kind == FrameType::Header));
-        let reserved = TtStreamCodec::default().decode_with_id(&mut wire, |_| 0).unwrap().unwrap();
+        let reserved = TtStreamCodec::default().decode(&mut wire).unwrap().unwrap();
         let expected = if kind == FrameType::Header { Err(ConnectionError::ReservedId) } else { Ok(false) };
         assert_eq!(opens(&reserved), expected);
     }

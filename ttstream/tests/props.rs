@@ -61,11 +61,7 @@ proptest! {
             head
         }[..], &moved.payload_for(content.id)].concat();
         prop_assert_eq!(&moved_back, frame.raw());
-
-        let mut src = BytesMut::from(&content.wire()[..]);
-        let relabelled = TtStreamCodec::default().decode_with_id(&mut src, |_| id).unwrap().unwrap();
-        prop_assert_eq!((relabelled.stream_id(), relabelled.payload()), (id, frame.payload()));
-        prop_assert_eq!(&relabelled.head()[12..], &frame.head()[12..]);
+        prop_assert_eq!(&moved.head()[12..], &frame.head()[12..]);
     }
 
     #[test]
