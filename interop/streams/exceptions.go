@@ -42,7 +42,7 @@ var Exceptions = []Exception{
 		apply: (*cell).clocks,
 	},
 	{
-		Letter: "l", Rule: "A15", What: "a client of short connections closes right after its rst",
+		Letter: "l", Rule: "A15", What: "whoever uses short connections closes right after its rst",
 		Why:   "the server hears of the loss of the connection (12013) or of the cancellation first, without a proxy too",
 		apply: (*cell).shortConnection,
 	},
@@ -103,9 +103,14 @@ func (c *cell) clocks() bool {
 	return changed
 }
 
+// short is true where a ttstream connection, the client's or the proxy's, carries one stream only.
+func (c *cell) short() bool {
+	return c.pair.Client == "kitex-ttstream-short" || c.way.Name == "pool short"
+}
+
 // shortConnection comes before path: where the cancellation was overtaken there is none to compare.
 func (c *cell) shortConnection() bool {
-	if c.pair.Client != "kitex-ttstream-short" || len(c.wantSeen) != len(c.gotSeen) {
+	if !c.short() || len(c.wantSeen) != len(c.gotSeen) {
 		return false
 	}
 	changed := false
@@ -130,7 +135,7 @@ func (c *cell) path() bool {
 	}
 	changed := false
 	for i := range c.wantSeen {
-		if i < len(c.gotSeen) && c.wantSeen[i].Text == c.gotSeen[i].Text && c.pair.Client == "kitex-ttstream-short" {
+		if i < len(c.gotSeen) && c.wantSeen[i].Text == c.gotSeen[i].Text && c.short() {
 			continue // the other rule has taken it over
 		}
 		if m := cancelPath.FindStringSubmatch(c.wantSeen[i].Text); m != nil {

@@ -86,6 +86,9 @@ func (l *Lab) Run(w io.Writer) (*Report, error) {
 		return &l.report, err
 	default:
 	}
+	if l.Proxy != "" && !l.Relay && (l.PairFilter == "" || strings.Contains("driven", l.PairFilter)) {
+		l.drive()
+	}
 	if l.PairFilter == "" || strings.Contains("h2spec", l.PairFilter) {
 		fmt.Fprintln(w, "\nh2spec against a gRPC listener")
 		if err := l.h2spec(); err != nil {
