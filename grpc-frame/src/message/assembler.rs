@@ -1,6 +1,6 @@
 use std::{collections::VecDeque, mem};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 use super::head::{HEAD_LEN, Head, Message, cut_in_head, cut_in_message};
 use crate::{DEFAULT_MAX_MESSAGE_LEN, DecodeError, MAX_EAGER_RESERVE};
@@ -33,7 +33,7 @@ pub struct Assembler {
     head: [u8; HEAD_LEN],
     head_len: usize,
     /// What has come of that message, if it does not lie within one chunk either.
-    joined: BytesMut,
+    joined: Vec<u8>,
     /// What of the oldest chunk has not been read.
     chunk: Bytes,
     /// Chunks behind it; empty as long as the caller asks for all messages before it feeds again.
@@ -48,7 +48,7 @@ impl Assembler {
             max: max_message_len,
             head: [0; HEAD_LEN],
             head_len: 0,
-            joined: BytesMut::new(),
+            joined: Vec::new(),
             chunk: Bytes::new(),
             later: VecDeque::new(),
         }
@@ -143,7 +143,7 @@ impl Assembler {
             if self.joined.len() < len {
                 return Ok(None);
             }
-            mem::take(&mut self.joined).freeze()
+            mem::take(&mut self.joined).into()
         };
         self.head_len = 0;
         Ok(Some(Message { flag: head.flag, payload }))
@@ -161,10 +161,11 @@ impl Assembler {
     /// Moves bytes that the message under way is `missing` from the chunk at hand behind it.
     fn take(&mut self, missing: usize) {
         let bytes = self.chunk.split_to(missing.min(self.chunk.len()));
-        if self.joined.capacity().saturating_sub(self.joined.len()) < bytes.len() {
-            // At least doubled, so that growing moves a byte once on average; and never past what is to come.
-            let room = self.joined.len().max(MAX_EAGER_RESERVE).max(bytes.len()).min(missing);
-            self.joined.reserve(room);
+        let (have, need) = (self.joined.len(), self.joined.len().saturating_add(bytes.len()));
+        if self.joined.capacity() < need {
+            // Doubled, so that growing moves a byte once on average; and never past what is to come.
+            let room = need.saturating_mul(2).max(MAX_EAGER_RESERVE).min(have.saturating_add(missing));
+            self.joined.reserve_exact(room.saturating_sub(have));
         }
         self.joined.extend_from_slice(&bytes);
     }
@@ -174,5 +175,32 @@ impl Default for Assembler {
     /// With the limit of [`DEFAULT_MAX_MESSAGE_LEN`].
     fn default() -> Self {
         Self::new(DEFAULT_MAX_MESSAGE_LEN)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test that is wrong may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_grows_with_what_came_and_not_with_what_is_claimed() {
+        const LEN: usize = 3 << 20;
+        let mut assembler = Assembler::default();
+        assembler.feed(Bytes::copy_from_slice(&[0, 0, 0x30, 0, 0]));
+        assert_eq!(assembler.next_message(), Ok(None));
+        assert_eq!(assembler.joined.capacity(), 0, "nothing for a bare head");
+        let mut came = 0;
+        while came < LEN - 1000 {
+            came += 1000;
+            assembler.feed(Bytes::from(vec![0; 1000]));
+            assert_eq!(assembler.next_message(), Ok(None));
+            let held = assembler.joined.capacity();
+            assert!(held <= (2 * came).max(MAX_EAGER_RESERVE) && held <= LEN, "{held} bytes held, {came} came");
+        }
+        assembler.feed(Bytes::from(vec![0; LEN - came]));
+        assert_eq!(assembler.next_message().unwrap().unwrap().payload.len(), LEN);
+        assert_eq!(assembler.joined.capacity(), 0, "between messages it holds nothing");
+        assert_eq!(assembler.finish(), Ok(()));
     }
 }
