@@ -44,7 +44,7 @@ fn read(count: usize, len: usize, frame: usize) {
 
     let check = |messages: Vec<Bytes>| assert!(messages.len() == count && messages.iter().all(|m| m.len() == len));
     let mut seen = Vec::new();
-    tonic_reads(tonic(&frames), |message| seen.push(message));
+    tonic_reads(tonic(frames.clone()), |message| seen.push(message));
     check(std::mem::take(&mut seen));
     assemble(frames.clone(), |message| seen.push(message));
     check(std::mem::take(&mut seen));
@@ -58,7 +58,11 @@ fn read(count: usize, len: usize, frame: usize) {
     // Taking the frames, and what a stream costs before its first message, do not count. That messages are freed does.
     let title = format!("{count} messages of {len} + 5 bytes in DATA of {frame} bytes");
     Contest::new(title, wire.len())
-        .entry_on("tonic `Streaming`, messages as `Bytes`", || tonic(&frames), |stream| tonic_reads(stream, drop))
+        .entry_on(
+            "tonic `Streaming`, messages as `Bytes`",
+            || tonic(frames.clone()),
+            |stream| tonic_reads(stream, drop),
+        )
         .entry_on("grpc-frame `Assembler`", || frames.clone(), |frames| assemble(frames, drop))
         .entry("grpc-frame `MessageCodec`, DATA copied behind one another as tonic does", || decode(&frames, drop))
         .entry("grpc-frame `Boundaries`", || count_messages(black_box(&frames)))
@@ -105,8 +109,8 @@ fn plain(wire: &Bytes) {
     }
 }
 
-fn tonic(frames: &[Bytes]) -> Streaming<Bytes> {
-    Streaming::new_request(RawDecoder, FramesBody(frames.to_vec().into_iter()), None, Some(16 << 20))
+fn tonic(frames: Vec<Bytes>) -> Streaming<Bytes> {
+    Streaming::new_request(RawDecoder, FramesBody(frames.into_iter()), None, Some(16 << 20))
 }
 
 fn tonic_reads(stream: Streaming<Bytes>, mut take: impl FnMut(Bytes)) {
