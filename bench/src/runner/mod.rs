@@ -92,6 +92,7 @@ impl Plan {
     /// When the harness itself cannot work: no second core, no backend. A candidate that cannot be started or that
     /// fails calls is noted in the results and does not end the run.
     pub fn run(&self, mut progress: impl FnMut(&str)) -> io::Result<Results> {
+        let _lock = process::alone(&self.tools, &mut progress)?;
         process::prepare()?;
         let mut results = Results::new(machine::describe(&self.tools), self);
         for section in &self.sections {
@@ -138,7 +139,7 @@ impl Plan {
     }
 
     fn measure(&self, candidate: Candidate, cell: &Cell) -> io::Result<Sample> {
-        let (bench, backend) = match self.peers {
+        let (mut bench, backend) = match self.peers {
             Peers::Sleep => (Bench::start(&self.tools, candidate, cell.transport)?, None),
             Peers::Spin => {
                 let (bench, backend) = Bench::start_without_backend(&self.tools, candidate, cell.transport)?;
@@ -153,6 +154,7 @@ impl Plan {
             Some(backend) => load.run_with(backend)?,
             None => load.run()?,
         };
+        bench.is_alive()?;
         Sample::new(&report)
     }
 

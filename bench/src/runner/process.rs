@@ -35,6 +35,19 @@ pub(super) fn prepare() -> io::Result<()> {
     Ok(())
 }
 
+/// Waits until no other run measures from the same folder, and keeps others from it as long as the file lives: two runs
+/// at once would share the cores, and one could take the other's proxy for its own.
+pub(super) fn alone(tools: &Tools, progress: &mut impl FnMut(&str)) -> io::Result<File> {
+    let dir = run_dir(tools);
+    std::fs::create_dir_all(&dir)?;
+    let file = File::create(dir.join("lock"))?;
+    if file.try_lock().is_err() {
+        progress("waiting for another run to end");
+        file.lock()?;
+    }
+    Ok(file)
+}
+
 /// A program with its arguments.
 #[derive(Debug)]
 pub(super) struct Command {
@@ -98,14 +111,25 @@ impl Guard {
     fn wait_for(&mut self, address: SocketAddr) -> io::Result<()> {
         let start = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Err(io::Error::other(format!("ended at once with {status}; see its log")));
-            }
+            self.is_alive()?;
             match TcpStream::connect(address) {
-                Ok(_) => return Ok(()),
+                // Asked for a port that nobody listens on yet, the kernel may pick that very port for this end and
+                // connect the socket with itself.
+                Ok(stream) if stream.local_addr()? != address => break,
+                Ok(_) => {}
                 Err(error) if start.elapsed() > START_MAX => return Err(error),
-                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+                Err(_) => {}
             }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Whoever answered may be somebody else, who took the port first.
+        self.is_alive()
+    }
+
+    fn is_alive(&mut self) -> io::Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => Err(io::Error::other(format!("ended with {status}; see its log"))),
+            None => Ok(()),
         }
     }
 }
@@ -192,6 +216,12 @@ impl Bench {
     /// Where the load goes.
     pub(super) fn target(&self) -> SocketAddr {
         self.target
+    }
+
+    /// # Errors
+    /// When the candidate has ended: what was measured then was something else.
+    pub(super) fn is_alive(&mut self) -> io::Result<()> {
+        self.proxy.as_mut().map_or(Ok(()), Guard::is_alive)
     }
 
     /// Process id of the candidate.

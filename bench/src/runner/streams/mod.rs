@@ -18,7 +18,7 @@ pub use results::{IdleStreamsRow, StreamResults, StreamRow, StreamSyscallsRow};
 
 use super::candidate::Tools;
 use super::machine;
-use super::process::{Bench, Command, prepare};
+use super::process::{Bench, Command, alone, prepare};
 use super::results::Sample;
 use super::syscalls::{self, Counts};
 use crate::cpu;
@@ -73,6 +73,7 @@ impl StreamPlan {
     /// When the harness itself cannot work: no second core, no backend. A candidate that cannot be started or whose
     /// streams fail is noted in the results and does not end the run.
     pub fn run(&self, mut progress: impl FnMut(&str)) -> io::Result<StreamResults> {
+        let _lock = alone(&self.tools, &mut progress)?;
         prepare()?;
         let mut machine = machine::describe(&self.tools);
         // The Kitex of the calls' proxy is not the one measured here.
@@ -106,12 +107,14 @@ impl StreamPlan {
     }
 
     fn measure(&self, candidate: StreamCandidate, cell: &StreamCell) -> io::Result<Sample> {
-        let bench = self.start(candidate, cell)?;
+        let mut bench = self.start(candidate, cell)?;
         let mut load = self.load(cell, &bench);
         load.warmup = self.warmup;
         load.window = self.window;
         load.watch = bench.watch();
-        Sample::of_streams(&load.run()?)
+        let report = load.run()?;
+        bench.is_alive()?;
+        Sample::of_streams(&report)
     }
 
     fn syscalls(&self, candidate: StreamCandidate, cell: &StreamCell) -> io::Result<Counts> {
@@ -129,13 +132,14 @@ impl StreamPlan {
 
     /// Memory before the first stream, and with all of them open and at rest, in KiB.
     fn idle(&self, candidate: StreamCandidate, cell: &StreamCell) -> io::Result<Rested> {
-        let bench = self.start(candidate, cell)?;
+        let mut bench = self.start(candidate, cell)?;
         let pid = bench.proxy_pid().ok_or_else(|| io::Error::other("no process of its own"))?;
         let base_kib = cpu::usage(pid)?.rss_kib;
         let idle_kib = self.load(cell, &bench).hold(|| {
             std::thread::sleep(SETTLE);
             Ok(cpu::usage(pid)?.rss_kib)
         })?;
+        bench.is_alive()?;
         Ok(Rested { base_kib, idle_kib })
     }
 
