@@ -24,6 +24,9 @@ pub struct Machine {
     pub kernel: String,
     /// TCP congestion control; it paces large messages even on loopback.
     pub congestion_control: String,
+    /// Load averages of 1, 5 and 15 minutes before the first measurement: near 0 on a machine that does nothing else.
+    #[serde(default)]
+    pub load_average: String,
     /// Program and version, as each says it.
     pub versions: Vec<(String, String)>,
 }
@@ -37,6 +40,7 @@ pub(super) fn describe(tools: &Tools) -> Machine {
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:"))
         .and_then(|rest| rest.split_ascii_whitespace().next()?.parse::<u64>().ok());
+    let load_average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let kernel = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default().trim().to_owned();
     let haproxy = Path::new("haproxy");
     let nginx = Path::new("nginx");
@@ -59,6 +63,7 @@ pub(super) fn describe(tools: &Tools) -> Machine {
         memory_mib: memory_kib.unwrap_or(0) / 1024,
         kernel: kernel("kernel/osrelease"),
         congestion_control: congestion_control().unwrap_or_default(),
+        load_average: load_average.split_ascii_whitespace().take(3).collect::<Vec<_>>().join(" "),
         versions,
     }
 }

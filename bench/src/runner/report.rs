@@ -69,6 +69,9 @@ pub(super) fn machine(machine: &Machine, text: &mut String) {
             machine.cpu, machine.cores, machine.memory_mib, machine.kernel, machine.congestion_control
         ),
     );
+    if !machine.load_average.is_empty() {
+        line(text, format_args!("- Load average before the run: {}", machine.load_average));
+    }
     for (name, version) in &machine.versions {
         line(text, format_args!("- {name}: {version}"));
     }
