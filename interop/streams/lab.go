@@ -165,7 +165,8 @@ func (l *Lab) pair(p Pair) error {
 		}
 		line, err := l.way(p, way, client, s, direct, twin)
 		if err != nil {
-			return fmt.Errorf("%s: %w", way.Name, err)
+			l.fail(p.Name()+", "+way.Name, "    "+err.Error()+"\n")
+			line = "FAIL"
 		}
 		fmt.Fprintf(&b, "  %-10s %s\n", way.Name, line)
 	}
