@@ -43,16 +43,7 @@ impl Frame {
     ///
     /// What the type's own `parse` refuses. Nothing that concerns more than this frame is checked: neither
     /// SETTINGS_MAX_FRAME_SIZE nor what came before.
-    #[inline]
     pub fn parse(head: Head, payload: Bytes) -> Result<Self, DecodeError> {
-        // DATA is what most frames are.
-        if head.frame_type == FrameType::DATA {
-            return Data::parse(head, payload).map(Self::Data);
-        }
-        Self::parse_rest(head, payload)
-    }
-
-    fn parse_rest(head: Head, payload: Bytes) -> Result<Self, DecodeError> {
         Ok(match head.frame_type {
             FrameType::DATA => Self::Data(Data::parse(head, payload)?),
             FrameType::HEADERS => Self::Headers(Headers::parse(head, payload)?),
