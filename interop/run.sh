@@ -1,18 +1,28 @@
 #!/bin/sh
-# Builds the peers and runs the whole matrix against a proxy binary:
+# Builds the peers and runs the matrix against a proxy binary:
 #
-#   interop/run.sh path/to/proxy-bin [options of the runner]
+#   interop/run.sh path/to/proxy-bin [options of the runner]           ping-pong, then streams
+#   interop/run.sh path/to/proxy-bin streams [options]                 streams only
 #
-# Without an argument the binary is taken from $PROXY_BIN. Needs go, node, npm, python3 and cargo; a
-# peer that cannot be built fails the run, none is skipped. Ends with 1 when a cell fails.
+# Options given without `streams` go to the ping-pong runner, and then only that is run. Without a path
+# the binary is taken from $PROXY_BIN. Needs go, node, npm, python3, cargo, and for streams a JDK with
+# Maven; a peer that cannot be built fails the run, none is skipped. Ends with 1 when a cell fails.
 set -eu
 proxy=${PROXY_BIN:-}
 case ${1:-} in
-'' | -*) ;;
+'' | -* | streams) ;;
 *)
     proxy=$1
     shift
     ;;
+esac
+what=both
+case ${1:-} in
+streams)
+    what=streams
+    shift
+    ;;
+-*) what=pingpong ;;
 esac
 if [ -z "$proxy" ] || [ ! -x "$proxy" ]; then
     echo "run.sh: no proxy binary: give its path, or set PROXY_BIN" >&2
@@ -47,27 +57,43 @@ node_peer() {
 step() { echo "== $* ($(($(date +%s) - started)) s)"; }
 started=$(date +%s)
 mkdir -p bin
-step "Kitex: server, clients, runner"
+step "Kitex, grpc-go: servers, clients, runners"
 go build -o bin/ ./cmd/...
-step "Volo"
-target=${CARGO_TARGET_DIR:-$PWD/volo/target}
-(cd volo && CARGO_TARGET_DIR=$target cargo build --release --locked --quiet)
-cp "$target/release/volo-peer" bin/volo-peer
-step "thriftpy2"
-once .venv/requirements.installed python/requirements.txt python_peer
-step "Node thrift"
-once node/node_modules/.lock.installed node/package-lock.json node_peer
-
-step "captures against the golden vectors"
+step "go vet, go test"
 go vet ./...
 go test ./...
-timeout 120 bin/capture >bin/capture.log 2>&1 || {
-    cat bin/capture.log
-    exit 1
-}
-tail -1 bin/capture.log
-step "the matrix"
 status=0
-timeout 900 bin/runner -proxy "$proxy" "$@" || status=$?
+
+if [ $what != streams ]; then
+    step "Volo"
+    target=${CARGO_TARGET_DIR:-$PWD/volo/target}
+    (cd volo && CARGO_TARGET_DIR=$target cargo build --release --locked --quiet)
+    cp "$target/release/volo-peer" bin/volo-peer
+    step "thriftpy2"
+    once .venv/requirements.installed python/requirements.txt python_peer
+    step "Node thrift"
+    once node/node_modules/.lock.installed node/package-lock.json node_peer
+
+    step "captures against the golden vectors"
+    timeout 120 bin/capture >bin/capture.log 2>&1 || {
+        cat bin/capture.log
+        exit 1
+    }
+    tail -1 bin/capture.log
+    step "the ping-pong matrix"
+    timeout 900 bin/runner -proxy "$proxy" "$@" || status=$?
+fi
+
+if [ $what != pingpong ]; then
+    step "h2spec"
+    go build -o bin/h2spec github.com/summerwind/h2spec/cmd/h2spec
+    for peer in python node java tonic; do
+        step "stream peer: $peer"
+        sh "streams-peers/$peer/setup.sh"
+    done
+    [ $what = streams ] || set --
+    step "streams"
+    timeout 1800 bin/streams -proxy "$proxy" "$@" || status=$?
+fi
 step "done"
 exit $status

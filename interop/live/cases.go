@@ -385,7 +385,7 @@ var Cases = []Case{
 	{Name: "chat_cancel_reading", Do: cancelled("Chat", Script{}, 2, 2, false)},
 	{Name: "chat_cancel_before_message", Do: cancelled("Chat", Script{}, 0, 0, false)},
 	{Name: "chat_cancel_after_half_close", Do: cancelled("Chat", Script{End: hang}, 1, 1, true)},
-	{Name: "chat_deadline", Do: deadline(300*time.Millisecond, chat(Script{Early: 1, End: hang}, none, false))},
+	{Name: "chat_deadline", Do: deadline(time.Second, chat(Script{Early: 1, End: hang}, none, false))},
 	{Name: "chat_status", Do: chat(Script{Early: 1, End: later(detailed), Headers: aHeader, Trailers: aTrailer}, none, false)},
 	{Name: "chat_biz", Do: chat(Script{Early: 1, End: later(business), Trailers: aTrailer}, none, false)},
 	{Name: "chat_biz_half_closed", Do: chat(Script{End: later(business)}, none, true)},

@@ -193,13 +193,24 @@ func (r *run) awaitHeader(st stream, limit time.Duration) {
 	r.result.EarlyHeaders = &early
 }
 
-// own keeps the keys of the cases: x-*.
+// otherKeys stands in headers and trailers for the names of the keys that are not the cases' own, so
+// that one which a proxy adds or loses is seen.
+const otherKeys = "x-other-keys"
+
+// own keeps the keys of the cases, x-*, and the names of the others.
 func own(md map[string][]string) map[string][]string {
 	out := map[string][]string{}
+	var others []string
 	for k, v := range md {
 		if strings.HasPrefix(strings.ToLower(k), "x-") {
 			out[k] = v
+		} else {
+			others = append(others, k)
 		}
+	}
+	if len(others) > 0 {
+		sort.Strings(others)
+		out[otherKeys] = others
 	}
 	return out
 }

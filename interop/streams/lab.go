@@ -3,6 +3,7 @@ package streams
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -270,13 +271,7 @@ func (l *Lab) way(p Pair, way Way, client Peer, s *server, direct outcome, twin 
 		}
 	}
 	var parts []string
-	for _, k := range slices.Sorted(func(yield func(string) bool) {
-		for k := range counts {
-			if !yield(k) {
-				return
-			}
-		}
-	}) {
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
 		parts = append(parts, fmt.Sprintf("%s %d", k, counts[k]))
 	}
 	return strings.Join(parts, "  "), nil
@@ -295,15 +290,7 @@ func (l *Lab) ok() {
 	l.report.Ok++
 }
 
-func names(m map[string]live.Result) []string {
-	return slices.Sorted(func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	})
-}
+func names(m map[string]live.Result) []string { return slices.Sorted(maps.Keys(m)) }
 
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")

@@ -25,6 +25,9 @@ func main() {
 	flag.StringVar(&l.WayFilter, "way", "", "run ways whose name contains this")
 	flag.StringVar(&l.CaseFilter, "case", "", "run cases whose name contains this")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		l.PairFilter = flag.Arg(0)
+	}
 	klog.SetLevel(klog.LevelFatal)
 	if *others != "" {
 		l.Others = strings.Split(*others, ",")
