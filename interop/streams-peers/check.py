@@ -102,7 +102,11 @@ class Counter:
 
 def run_client(peer, address, cases="all"):
     command = [os.path.join(HERE, peer, "peer"), "client", "--target", address, "--cases", cases]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=CLIENT_LIMIT_S)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CLIENT_LIMIT_S)
+    except subprocess.TimeoutExpired as late:
+        printed = (late.stdout or b"").decode()
+        raise SystemExit(f"{peer} client: not done after {CLIENT_LIMIT_S} s, having printed\n{printed}") from None
     if done.returncode or done.stderr:
         raise SystemExit(f"{peer} client: exit code {done.returncode}\n{done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines()]

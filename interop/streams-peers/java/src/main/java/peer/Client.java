@@ -249,7 +249,7 @@ final class Client {
             call.request(1);
             if (spec.has("cancel_after_ms")) {
                 timer.schedule(
-                        () -> call.cancel("cancelled by the caller", null),
+                        () -> abandon("cancelled by the caller"),
                         Wire.number(spec, "cancel_after_ms", 0),
                         TimeUnit.MILLISECONDS);
             }
@@ -263,7 +263,8 @@ final class Client {
             }
         }
 
-        void abandon(String why) {
+        // The library refuses to send on a call that was cancelled, which a callback may have done meanwhile.
+        synchronized void abandon(String why) {
             cancelled = true;
             call.cancel(why, null);
         }
@@ -322,14 +323,17 @@ final class Client {
             return Wire.text(spec, "drive", "").equals("ping_pong");
         }
 
-        private void halfClose() {
-            if (Wire.flag(spec, "half_close", true)) {
+        private synchronized void halfClose() {
+            if (!cancelled && Wire.flag(spec, "half_close", true)) {
                 call.halfClose();
             }
         }
 
-        private void sendNext() {
+        private synchronized void sendNext() {
             int i = sent++;
+            if (cancelled) {
+                return;
+            }
             if (Wire.flag(spec, "empty", false)) {
                 call.sendMessage(Msg.getDefaultInstance());
                 return;

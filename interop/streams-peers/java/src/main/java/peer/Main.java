@@ -12,7 +12,17 @@ final class Main {
     static final PrintStream OUT =
             new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
 
-    public static void main(String[] args) throws Exception {
+    public static void main(String[] args) {
+        try {
+            run(args);
+            System.exit(0);
+        } catch (Exception e) {
+            e.printStackTrace();
+            System.exit(1);
+        }
+    }
+
+    private static void run(String[] args) throws Exception {
         List<String> options = Arrays.asList(args);
         String side = args.length == 0 ? "" : args[0];
         switch (side) {
@@ -26,7 +36,6 @@ final class Main {
             }
             default -> throw new IllegalArgumentException("server or client?");
         }
-        System.exit(0);
     }
 
     private static String option(List<String> options, String name, String otherwise) {
