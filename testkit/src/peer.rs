@@ -2,12 +2,13 @@
 //!
 //! [`RawClient`] is what a caller does, byte by byte; [`RawServer`] is a backend whose every accepted connection runs a
 //! closure and which records what came; [`Message`] makes and reads messages of every ping-pong form. [`http2`] speaks
-//! HTTP/2 and gRPC over the same connections.
+//! HTTP/2 and gRPC over the same connections, [`ttstream`] TTHeader Streaming.
 
 mod conn;
 pub mod http2;
 mod message;
 mod server;
+pub mod ttstream;
 
 use std::time::{Duration, Instant};
 
