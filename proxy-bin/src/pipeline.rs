@@ -116,8 +116,8 @@ impl Handle for Pipeline {
         deadline::within(route.timeout, call, |call| cluster.call(call)).await
     }
 
-    async fn open(&self, mut head: StreamHead) -> Result<OpenStream, Fault> {
-        let (route, cluster) = self.target(&head)?;
+    async fn open(&self, mut head: Box<StreamHead>) -> Result<OpenStream, Fault> {
+        let (route, cluster) = self.target(&*head)?;
         let deadline = deadline::of_stream(route.timeout, head.timeout);
         head.deadline = deadline.map(|(at, _)| at);
         let limits = Limits { deadline, first_message: route.first_message_timeout, idle: route.stream_idle_timeout };

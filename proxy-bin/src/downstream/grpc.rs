@@ -96,7 +96,7 @@ async fn connection<H: Handle + 'static>(io: Io, shared: &Rc<Shared<H>>) -> Resu
         let end = loop {
             match h2.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    tokio::task::spawn_local(stream(Rc::clone(shared), request, respond));
+                    accepted(Rc::clone(shared), request, respond);
                 }
                 Poll::Ready(Some(Err(error))) => break Poll::Ready(lost(&error)),
                 Poll::Ready(None) => break Poll::Ready(Ok(())),
@@ -125,25 +125,27 @@ fn lost(error: &h2::Error) -> Result<(), String> {
     if error.is_io() || (error.is_go_away() && error.is_remote()) { Ok(()) } else { Err(error.to_string()) }
 }
 
-/// Carries one stream.
-async fn stream<H: Handle>(shared: Rc<Shared<H>>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-    let Shared { downstream, settings, handler, drain, counters } = &*shared;
-    counters.call(Protocol::Grpc);
+/// Answers a request that is none of gRPC, and starts the task of one that is.
+fn accepted<H: Handle + 'static>(shared: Rc<Shared<H>>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+    shared.counters.call(Protocol::Grpc);
     let (parts, body) = request.into_parts();
     let mut side = CallerSide {
         body,
         respond: Respond::Waiting(respond),
-        boundaries: Boundaries::new(settings.max_message),
+        boundaries: Boundaries::new(shared.settings.max_message),
         prefix: Bytes::new(),
-        counters: Arc::clone(counters),
+        counters: Arc::clone(&shared.counters),
         response_type: None,
-        compat: settings.compat,
+        compat: shared.settings.compat,
     };
-    let head = match side.head(parts, downstream) {
-        Ok(head) => head,
-        Err(refusal) => return side.refuse(refusal),
-    };
-    super::stream::carry(&mut side, head, &**handler, drain, counters).await;
+    match side.head(parts, &shared.downstream) {
+        Err(refusal) => side.refuse(refusal),
+        Ok(head) => {
+            tokio::task::spawn_local(async move {
+                super::stream::carry(&mut side, head, &*shared.handler, &shared.drain, &shared.counters).await;
+            });
+        }
+    }
 }
 
 /// Why a request is none of gRPC.
@@ -176,7 +178,7 @@ enum Respond {
 
 impl CallerSide {
     /// Checks the request and makes the head of it.
-    fn head(&mut self, parts: http::request::Parts, downstream: &Rc<Downstream>) -> Result<StreamHead, Refusal> {
+    fn head(&mut self, parts: http::request::Parts, downstream: &Rc<Downstream>) -> Result<Box<StreamHead>, Refusal> {
         if parts.method != Method::POST {
             return Err(Refusal::Http(StatusCode::METHOD_NOT_ALLOWED));
         }
@@ -199,7 +201,7 @@ impl CallerSide {
             Some(Err(error)) => return Err(bad(error.to_string())),
         };
         let form = HeadForm::Http2 { uri: parts.uri, fields: parts.headers };
-        let mut head = StreamHead::new(form, Rc::clone(downstream));
+        let mut head = Box::new(StreamHead::new(form, Rc::clone(downstream)));
         head.timeout = timeout;
         Ok(head)
     }
@@ -322,7 +324,10 @@ impl Side for CallerSide {
                     self.send_headers(self.own_headers(), false)?;
                 }
                 let Respond::Sending(stream) = &mut self.respond else { return Poll::Ready(Err(Closed)) };
-                let sent = grpc::poll_send_message(stream, cx, &mut data, &mut self.prefix);
+                if !grpc::add_prefix(&mut data, &mut self.prefix) {
+                    return Poll::Ready(Err(Closed));
+                }
+                let sent = grpc::poll_send_prefixed(stream, cx, &mut self.prefix, &mut data);
                 if sent.is_pending() {
                     *event = Some(Event::Data(data));
                 }

@@ -13,7 +13,7 @@ use crate::telemetry::Counters;
 /// Carries the stream that `head` opens and whose caller's side is `side`.
 pub(super) async fn carry(
     side: &mut dyn Side,
-    head: StreamHead,
+    head: Box<StreamHead>,
     handler: &impl Handle,
     drain: &Rc<Drain>,
     counters: &Counters,

@@ -203,7 +203,7 @@ impl<H: Handle + 'static> Driver<H> {
             shared: Rc::clone(&shared),
             stream,
         };
-        let head = StreamHead::new(HeadForm::Frame(frame), Rc::clone(&shared.downstream));
+        let head = Box::new(StreamHead::new(HeadForm::Frame(frame), Rc::clone(&shared.downstream)));
         Some(Box::pin(async move {
             // Kitex is silent in these cases (streaming-wire A14); an answer is worth more.
             let refusal = if open >= shared.settings.max_streams {

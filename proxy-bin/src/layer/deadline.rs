@@ -68,6 +68,7 @@ pub(crate) async fn until<T>(
     deadline: Option<(Instant, &'static str)>,
     opening: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
+    let opening = pin!(opening);
     let Some((at, whose)) = deadline else { return opening.await };
     match tokio::time::timeout_at(at.into(), opening).await {
         Ok(opened) => opened,

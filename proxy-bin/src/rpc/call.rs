@@ -140,5 +140,5 @@ pub trait Handle {
     /// # Errors
     ///
     /// The fault for which the driver makes its protocol's answer.
-    fn open(&self, head: StreamHead) -> impl Future<Output = Result<OpenStream, Fault>>;
+    fn open(&self, head: Box<StreamHead>) -> impl Future<Output = Result<OpenStream, Fault>>;
 }

@@ -151,19 +151,29 @@ impl Cluster {
         exchange.run(call, &edits).await
     }
 
-    /// Opens a stream towards one endpoint.
-    pub(crate) async fn open(&self, head: StreamHead) -> Result<Box<dyn Side>, Fault> {
-        let Some(endpoint) = self.endpoints.get(self.balance.next()) else {
-            return Err(Fault::unsent(FaultKind::Connect, "the cluster has no endpoint"));
-        };
+    /// Opens a stream towards one endpoint: the next one where one can't be reached, for nothing has been sent then.
+    pub(crate) async fn open(&self, head: Box<StreamHead>) -> Result<Box<dyn Side>, Fault> {
         let spoken = match head.protocol() {
             Protocol::TtStream => StreamTransport::TtStream,
             _ => StreamTransport::Grpc,
         };
-        match self.streaming.unwrap_or(spoken) {
-            StreamTransport::Grpc => endpoint.grpc.open(head).await,
-            StreamTransport::TtStream => endpoint.ttstream.open(head).await,
+        // A checked configuration has no cluster without endpoints.
+        let mut unreached = Fault::unsent(FaultKind::Connect, "the cluster has no endpoint");
+        for _ in 0..self.endpoints.len().min(MAX_TRIES) {
+            let Some(endpoint) = self.endpoints.get(self.balance.next()) else { break };
+            match self.streaming.unwrap_or(spoken) {
+                StreamTransport::Grpc => match endpoint.grpc.ready().await {
+                    Ok(()) => return endpoint.grpc.open(head).await,
+                    Err(fault) => unreached = fault,
+                },
+                // Boxed, so that a stream's future is not as large as the rarest way of opening one.
+                StreamTransport::TtStream => match Box::pin(endpoint.ttstream.ready()).await {
+                    Ok(connection) => return endpoint.ttstream.open(connection, &head),
+                    Err(fault) => unreached = fault,
+                },
+            }
         }
+        Err(unreached)
     }
 
     /// Closes idle connections that are of no more use.
@@ -197,6 +207,9 @@ fn remaining_ms(deadline: Instant) -> u64 {
     let micros = deadline.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
     u64::try_from(micros).unwrap_or(u64::MAX)
 }
+
+/// Endpoints that are tried for one stream.
+const MAX_TRIES: usize = 3;
 
 /// A number of bytes of the configuration, as memory is counted.
 fn bytes(size: u64) -> usize {

@@ -60,19 +60,31 @@ impl Links {
         Self { settings, idle: RefCell::default(), sweeps: Cell::new(0), shared: Mutex::new(None) }
     }
 
-    /// Opens a stream.
+    /// A connection for one stream.
     ///
     /// # Errors
     ///
-    /// No connection can be had, or the stream has no form in ttstream.
-    pub(crate) async fn open(self: &Rc<Self>, head: StreamHead) -> Result<Box<dyn Side>, Fault> {
+    /// No connection can be had.
+    pub(crate) async fn ready(&self) -> Result<Rc<Connection>, Fault> {
+        if self.settings.pool == StreamPool::Mux { self.share().await } else { self.checkout().await }
+    }
+
+    /// Opens a stream on a connection of [`Links::ready`].
+    ///
+    /// # Errors
+    ///
+    /// The stream has no form in ttstream.
+    pub(crate) fn open(
+        self: &Rc<Self>,
+        connection: Rc<Connection>,
+        head: &StreamHead,
+    ) -> Result<Box<dyn Side>, Fault> {
         if head.codec() != Codec::Thrift {
             let text = "ttstream carries Thrift alone, and the call is not application/grpc+thrift";
             return Err(Fault::unsent(FaultKind::NotConvertible, text));
         }
         let shared = self.settings.pool == StreamPool::Mux;
-        let connection = if shared { self.share().await? } else { self.checkout().await? };
-        let stream = connection.begin(&head)?;
+        let stream = connection.begin(head)?;
         let messages = match &head.form {
             HeadForm::Http2 { fields, .. } => {
                 let mut messages = Messages::new(self.settings.max_message);
@@ -170,7 +182,7 @@ async fn drive(connection: Rc<Connection>, settings: Settings) {
 
 /// One connection to a backend and its streams.
 #[derive(Debug)]
-struct Connection {
+pub(crate) struct Connection {
     link: Link,
     streams: RefCell<HashMap<i32, Rc<Stream>>>,
     ids: RefCell<Ids>,

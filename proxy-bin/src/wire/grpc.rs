@@ -168,30 +168,36 @@ pub(crate) fn request_fields(head: &StreamHead) -> (HeaderMap, u64) {
     (fields, dropped.saturating_add(unreadable))
 }
 
-/// Sends messages, or pieces of them, as much as the peer's window has room for: ready once nothing of them is left.
-/// `prefix` holds what precedes a message that is too long to be copied behind it.
+/// Gives a message the prefix that it has in gRPC: in front of it, or in `prefix` where the message is too long to be
+/// copied behind it. False when no prefix can say its length.
+#[must_use]
+pub(crate) fn add_prefix(data: &mut Data, prefix: &mut Bytes) -> bool {
+    if !matches!(data.framing, Framing::Message(_)) {
+        return true;
+    }
+    data.framing = Framing::Prefixed;
+    let Ok(head) = Head::new(CompressedFlag::PLAIN, data.bytes.len()) else { return false };
+    let head = head.encode();
+    if data.bytes.len() < COPY_BELOW {
+        data.bytes = [&head, &data.bytes[..]].concat().into();
+    } else {
+        *prefix = Bytes::copy_from_slice(&head);
+    }
+    true
+}
+
+/// Sends a prefix of [`add_prefix`] and the data behind it, as much as the peer's window has room for: ready once
+/// nothing is left.
 ///
 /// # Errors
 ///
 /// The stream or its connection has ended.
-pub(crate) fn poll_send_message(
+pub(crate) fn poll_send_prefixed(
     stream: &mut SendStream<Bytes>,
     cx: &mut Context<'_>,
-    data: &mut Data,
     prefix: &mut Bytes,
+    data: &mut Data,
 ) -> Poll<Result<(), h2::Error>> {
-    if matches!(data.framing, Framing::Message(_)) {
-        data.framing = Framing::Prefixed;
-        let Ok(head) = Head::new(CompressedFlag::PLAIN, data.bytes.len()) else {
-            return Poll::Ready(Err(Reason::INTERNAL_ERROR.into()));
-        };
-        let head = head.encode();
-        if data.bytes.len() < COPY_BELOW {
-            data.bytes = [&head, &data.bytes[..]].concat().into();
-        } else {
-            *prefix = Bytes::copy_from_slice(&head);
-        }
-    }
     if !prefix.is_empty() {
         ready!(http2::poll_send_data(stream, cx, prefix, false))?;
     }

@@ -65,28 +65,47 @@ impl Links {
         }
     }
 
+    /// Waits until a connection has room for a stream.
+    ///
+    /// # Errors
+    ///
+    /// No connection can be had.
+    pub(crate) async fn ready(self: &Rc<Self>) -> Result<(), Fault> {
+        // Boxed, so that a stream's future is not as large as the rarest way of opening one.
+        if self.pick().is_some() { Ok(()) } else { Box::pin(self.room(self.failures())).await }
+    }
+
     /// Opens a stream.
     ///
     /// # Errors
     ///
     /// No connection can be had, or the stream has no form in gRPC.
-    pub(crate) async fn open(self: &Rc<Self>, head: StreamHead) -> Result<Box<dyn Side>, Fault> {
-        let request = self.request(head)?;
-        let started = self.start(&request).await?;
+    pub(crate) async fn open(self: &Rc<Self>, head: Box<StreamHead>) -> Result<Box<dyn Side>, Fault> {
+        let request = Box::new(self.request(*head)?);
+        let started = match self.start_now(&request) {
+            Some(started) => started,
+            None => Box::pin(self.start(&request)).await?,
+        };
         Ok(Box::new(BackendSide::new(Rc::clone(self), request, started)))
     }
 
     /// Sends `request` on the connection that has the fewest streams, a fresh one where all are full.
     async fn start(self: &Rc<Self>, request: &Request<()>) -> Result<Started, Fault> {
-        let failures = self.failed.borrow().0;
+        let failures = self.failures();
         loop {
-            let link = self.pick();
-            if let Some(link) = link {
-                match link.start(request.clone()) {
-                    Ok(started) => return Ok(started),
-                    // It was about to end: nothing was sent.
-                    Err(_) => continue,
-                }
+            if let Some(started) = self.start_now(request) {
+                return Ok(started);
+            }
+            self.room(failures).await?;
+        }
+    }
+
+    /// Waits until a connection has room, a fresh one where all are full. `failures` is how many attempts had failed
+    /// before it was asked for.
+    async fn room(self: &Rc<Self>, failures: u64) -> Result<(), Fault> {
+        loop {
+            if self.pick().is_some() {
+                return Ok(());
             }
             if let (count, Some(fault)) = &*self.failed.borrow()
                 && *count != failures
@@ -97,6 +116,20 @@ impl Links {
             changed.as_mut().enable();
             self.grow();
             changed.await;
+        }
+    }
+
+    fn failures(&self) -> u64 {
+        self.failed.borrow().0
+    }
+
+    /// Sends `request`, if a connection has room for it.
+    fn start_now(&self, request: &Request<()>) -> Option<Started> {
+        loop {
+            // One that fails was about to end: nothing was sent, and it is not picked again.
+            if let Ok(started) = self.pick()?.start(request.clone()) {
+                return Some(started);
+            }
         }
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct BackendSide {
     prefix: Bytes,
     half_closed: bool,
     /// What it takes to send all of it again, until the backend has said a word.
-    replay: Option<Box<Replay>>,
+    replay: Option<Replay>,
 }
 
 /// How far the answer is.
@@ -41,13 +41,13 @@ enum Answer {
 
 /// What has been sent of a request.
 struct Replay {
-    request: Request<()>,
+    request: Box<Request<()>>,
     sent: Vec<Bytes>,
     len: usize,
 }
 
 impl BackendSide {
-    pub(crate) fn new(links: Rc<Links>, request: Request<()>, started: Started) -> Self {
+    pub(crate) fn new(links: Rc<Links>, request: Box<Request<()>>, started: Started) -> Self {
         let boundaries = Boundaries::new(links.settings.max_message);
         let Started { link, response, stream } = started;
         Self {
@@ -58,7 +58,7 @@ impl BackendSide {
             boundaries,
             prefix: Bytes::new(),
             half_closed: false,
-            replay: Some(Box::new(Replay { request, sent: Vec::new(), len: 0 })),
+            replay: Some(Replay { request, sent: Vec::new(), len: 0 }),
         }
     }
 
@@ -146,14 +146,15 @@ impl BackendSide {
         }
     }
 
-    /// Remembers what is sent, as long as it may have to be sent again and is not much.
-    fn note(&mut self, data: &Data) {
+    /// Remembers what was sent of `before`, as long as it may have to be sent again and is not much.
+    fn note(&mut self, mut before: Bytes, left: usize) {
         let Some(replay) = &mut self.replay else { return };
-        replay.len = replay.len.saturating_add(data.bytes.len());
-        if replay.len > MAX_REPLAY || !matches!(data.framing, Framing::Prefixed) {
+        before.truncate(before.len().saturating_sub(left));
+        replay.len = replay.len.saturating_add(before.len());
+        if replay.len > MAX_REPLAY {
             self.replay = None;
-        } else if !data.bytes.is_empty() {
-            replay.sent.push(data.bytes.clone());
+        } else if !before.is_empty() {
+            replay.sent.push(before);
         }
     }
 }
@@ -224,17 +225,25 @@ impl Side for BackendSide {
         }
         match event.take() {
             Some(Event::Data(mut data)) => {
-                self.note(&data);
-                let sent = grpc::poll_send_message(&mut self.request, cx, &mut data, &mut self.prefix);
+                if !grpc::add_prefix(&mut data, &mut self.prefix) {
+                    return Poll::Ready(Err(Closed));
+                }
+                if !self.prefix.is_empty() {
+                    self.replay = None;
+                }
+                let before = self.replay.as_ref().map(|_| data.bytes.clone());
+                let sent = grpc::poll_send_prefixed(&mut self.request, cx, &mut self.prefix, &mut data);
+                if let Some(before) = before {
+                    // What can't be sent on a stream that was refused is sent when it begins anew.
+                    let left = if matches!(sent, Poll::Ready(_)) { 0 } else { data.bytes.len() };
+                    self.note(before, left);
+                }
                 match sent {
-                    // A stream that was refused may begin anew, with this too.
                     Poll::Ready(result) => {
                         self.half_closed |= data.last;
                         Poll::Ready(if self.replay.is_some() { Ok(()) } else { result.map_err(|_| Closed) })
                     }
                     Poll::Pending => {
-                        // What is sent in pieces is not sent again.
-                        self.replay = None;
                         *event = Some(Event::Data(data));
                         Poll::Pending
                     }
