@@ -68,6 +68,11 @@ var Exceptions = []Exception{
 		apply: (*cell).seen,
 	},
 	{
+		Letter: "o", Rule: "B6, D2", What: "an answer that was trailers-only, and so had its content type there, has headers as well",
+		Why:   "a ttstream server sends a header frame before its trailer, and the bridge must pass it on before it knows what follows",
+		apply: (*cell).trailersOnly,
+	},
+	{
 		Letter: "h", Rule: "D6", What: "headers and trailers of a unary call that crosses to ping-pong",
 		Why:   "a ping-pong handler has none to send",
 		apply: (*cell).unaryHeaders,
@@ -102,8 +107,31 @@ func (c *cell) clocks() bool {
 	}
 	changed := !reflect.DeepEqual(c.want.End, c.got.End)
 	c.want.End = c.got.End
-	return changed
+	return c.contentType() || changed
 }
+
+// otherKeys are the names of the keys that are not the cases' own; see package live.
+const otherKeys = "x-other-keys"
+
+// contentType takes the content type off all headers and trailers, where it is not in the same ones.
+func (c *cell) contentType() bool {
+	where := func(r live.Result) [2]bool {
+		return [2]bool{slices.Contains(r.Headers[otherKeys], "content-type"), slices.Contains(r.Trailers[otherKeys], "content-type")}
+	}
+	if where(c.want) == where(c.got) {
+		return false
+	}
+	for _, m := range []map[string][]string{c.want.Headers, c.want.Trailers, c.got.Headers, c.got.Trailers} {
+		rest := slices.DeleteFunc(slices.Clone(m[otherKeys]), func(k string) bool { return k == "content-type" })
+		if m[otherKeys] = rest; len(rest) == 0 {
+			delete(m, otherKeys)
+		}
+	}
+	return true
+}
+
+// trailersOnly is for crossings that pass through ttstream or ping-pong.
+func (c *cell) trailersOnly() bool { return c.way.cross != none && c.contentType() }
 
 // short is true where a ttstream connection, the client's or the proxy's, carries one stream only.
 func (c *cell) short() bool {
@@ -288,7 +316,7 @@ func (c *cell) unaryHeaders() bool {
 	changed := false
 	for _, m := range []map[string][]string{c.want.Headers, c.want.Trailers} {
 		for k := range m {
-			if k != "x-other-keys" {
+			if len(c.got.Headers[k])+len(c.got.Trailers[k]) == 0 {
 				delete(m, k)
 				changed = true
 			}
