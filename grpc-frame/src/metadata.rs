@@ -184,10 +184,12 @@ pub fn metainfo_header(key: &[u8]) -> Option<String> {
     name.bytes().all(is_name_byte).then_some(name)
 }
 
-/// Whether a metainfo key is the same after it has been a header's name: made of `A`–`Z`, digits and `_` alone.
+/// Whether a metainfo key is the same after it has been a header's name: `A`–`Z`, digits, `_` and what else a name may
+/// have, but neither a lower-case letter nor `-`.
 #[must_use]
 pub fn survives_cgi(key: &[u8]) -> bool {
-    !key.is_empty() && key.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
+    let survives = |&byte: &u8| byte != b'-' && !byte.is_ascii_lowercase() && is_name_byte(byte.to_ascii_lowercase());
+    !key.is_empty() && key.iter().all(survives)
 }
 
 /// `key` as the name of a header in HTTP/2, in lower case; borrowed where it is that already. `None` when no header may

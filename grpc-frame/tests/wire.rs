@@ -411,6 +411,7 @@ fn metainfo_names_lose_their_case_in_headers() {
         ("RPC_PERSIST_userId", "rpc-persist-userid", "RPC_PERSIST_USERID"),
         ("RPC_TRANSIT_pkLower-x", "rpc-transit-pklower-x", "RPC_TRANSIT_PKLOWER_X"),
         ("RPC_BACKWARD_K", "rpc-backward-k", "RPC_BACKWARD_K"),
+        ("RPC_PERSIST__*", "rpc-persist--*", "RPC_PERSIST__*"),
     ] {
         assert_eq!(metadata::metainfo_header(key.as_bytes()).as_deref(), Some(header));
         assert_eq!(metadata::metainfo_key(header).as_deref(), Some(back));
