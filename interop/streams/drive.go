@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,8 @@ var drivenCases = []driven{
 	{"reset by the backend in the middle of a message, with each code", (*Lab).resetByBackend},
 	{"loss of the backend's connection in the middle of a message", (*Lab).lostInMessage},
 	{"reset by the caller in the middle of a message", (*Lab).resetByCaller},
+	{"rst by the backend, ttstream: to a ttstream caller as it is, to a gRPC caller as a status", (*Lab).rstByBackend},
+	{"loss of the backend's connection in the middle of a ttstream frame", (*Lab).lostInFrame},
 	{"REFUSED_STREAM is tried once more", (*Lab).refused},
 	{"GOAWAY with the stream unprocessed is tried once more", (*Lab).unprocessed},
 	{"no route, gRPC: the answers of a stock Kitex server (kitex_status), and UNIMPLEMENTED without", (*Lab).noRouteGrpc},
@@ -455,6 +458,111 @@ func (l *Lab) resetByCaller() error {
 	}
 	if got != want || !strings.Contains(want, `"cancelled":true`) {
 		return fmt.Errorf("the server saw directly %s, through the proxy %s", want, got)
+	}
+	return nil
+}
+
+// ttEnd is how a Download ends that a raw ttstream server answers, by the callers named.
+func (l *Lab) ttEnd(answer func(net.Conn, int32), config string, kind live.Client, proxied bool) (live.Ended, int, error) {
+	s, err := serveRawTT(answer)
+	if err != nil {
+		return live.Ended{}, 0, err
+	}
+	defer s.Close()
+	addr := s.Addr().String()
+	if proxied {
+		p, err := l.start(toB + cluster("b", addr) + config)
+		if err != nil {
+			return live.Ended{}, 0, err
+		}
+		defer p.Stop()
+		addr = p.Addr
+	}
+	c := live.Dial(at(kind, addr))
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	st, err := c.Open(ctx, "Download", &live.Msg{Text: "x"})
+	if err != nil {
+		return live.Ended{}, 0, err
+	}
+	messages := 0
+	for {
+		if _, err = st.Recv(); err != nil {
+			return st.End(err), messages, nil
+		}
+		messages++
+	}
+}
+
+func (l *Lab) rstByBackend() error {
+	answer := func(c net.Conn, id int32) {
+		_, _ = c.Write(slices.Concat(
+			ttFrame{id: id, kind: ttHeader, method: "Download"}.bytes(),
+			ttFrame{id: id, kind: ttData, method: "Download", payload: ttMsg("one")}.bytes(),
+		))
+		time.Sleep(50 * time.Millisecond)
+		_, _ = c.Write(ttFrame{
+			id: id, kind: ttRst, method: "Download", strings: [][2]string{{"ttscp", "mesh"}},
+			payload: ttException("Download", id, 1204, "the mesh gave up"),
+		}.bytes())
+	}
+	want, messages, err := l.ttEnd(answer, "", overTtstream, false)
+	if err != nil {
+		return err
+	}
+	if messages != 1 || want.Code != 1204 {
+		return fmt.Errorf("directly %d messages and %s", messages, text(want))
+	}
+	got, messages, err := l.ttEnd(answer, "", overTtstream, true)
+	if err != nil {
+		return err
+	}
+	if text(got) != text(want) || messages != 1 {
+		return fmt.Errorf("expected %s, got %d messages and %s", text(want), messages, text(got))
+	}
+	got, messages, err = l.ttEnd(answer, toTtstream+"\n", overGrpc, true)
+	if err != nil {
+		return err
+	}
+	if got.Kind != "status" || got.Code != 1 || messages != 1 || !strings.Contains(got.Message, "the mesh gave up") || !strings.Contains(got.Message, "mesh") {
+		return fmt.Errorf("gRPC caller: expected status 1 with the text, got %d messages and %s", messages, text(got))
+	}
+	return nil
+}
+
+func (l *Lab) lostInFrame() error {
+	answer := func(c net.Conn, id int32) {
+		whole := ttFrame{id: id, kind: ttData, method: "Download", payload: ttMsg("two, of which a part comes")}.bytes()
+		_, _ = c.Write(slices.Concat(
+			ttFrame{id: id, kind: ttHeader, method: "Download"}.bytes(),
+			ttFrame{id: id, kind: ttData, method: "Download", payload: ttMsg("one")}.bytes(),
+			whole[:len(whole)-10],
+		))
+		time.Sleep(50 * time.Millisecond)
+		_ = c.Close()
+	}
+	want, messages, err := l.ttEnd(answer, "", overTtstream, false)
+	if err != nil {
+		return err
+	}
+	if messages != 1 || want.Kind != "error" {
+		return fmt.Errorf("directly %d messages and %s", messages, text(want))
+	}
+	// A loss is told as an error of the stream, whose connection lives on: its code is another one.
+	got, messages, err := l.ttEnd(answer, "", overTtstream, true)
+	if err != nil {
+		return err
+	}
+	if got.Kind != "error" || messages != 1 {
+		return fmt.Errorf("expected an error such as %s, got %d messages and %s", text(want), messages, text(got))
+	}
+	got, messages, err = l.ttEnd(answer, toTtstream+"\n", overGrpc, true)
+	if err != nil {
+		return err
+	}
+	if got.Kind != "status" || got.Code != 14 || messages != 1 {
+		return fmt.Errorf("gRPC caller: expected status 14, got %d messages and %s", messages, text(got))
 	}
 	return nil
 }
