@@ -10,8 +10,13 @@
     reason = "a test that is wrong may panic"
 )]
 
+mod answers;
+mod cancel;
+mod outcomes;
+mod pools;
 mod sequences;
 #[path = "../proxy/support.rs"]
 #[allow(dead_code, reason = "these tests have no use for a proxy in a process of its own")]
 mod support;
+mod time;
 mod way;
