@@ -14,11 +14,11 @@ use crate::downstream::{grpc, pingpong, ttstream};
 use crate::layer::deadline;
 use crate::route::{RouteTable, Target};
 use crate::rpc::drain::{Drain, QUIET};
-use crate::rpc::stream::{Limits, StreamHead};
+use crate::rpc::stream::{Limits, Side, StreamHead};
 use crate::rpc::{Call, Downstream, Fault, FaultKind, Handle, Head, OpenStream, Protocol, Reply};
 use crate::sniff::{self, Verdict};
 use crate::telemetry::Counters;
-use crate::upstream::Cluster;
+use crate::upstream::{Answered, Cluster};
 use crate::wire::conn::Conn;
 use crate::wire::meter::Meter;
 use crate::wire::pingpong::decode;
@@ -29,14 +29,14 @@ pub(crate) struct Pipeline {
     config: Arc<Config>,
     routes: Arc<RouteTable>,
     settings: Vec<Settings>,
-    clusters: Vec<Cluster>,
+    clusters: Vec<Rc<Cluster>>,
     counters: Arc<Counters>,
 }
 
 impl Pipeline {
     pub(crate) fn new(config: Arc<Config>, routes: Arc<RouteTable>, counters: Arc<Counters>) -> Self {
         let worker = Rc::new(Meter::new(bytes(config.stream_memory), None));
-        let cluster = |cluster| Cluster::new(cluster, &config.name, &worker, &counters);
+        let cluster = |cluster| Rc::new(Cluster::new(cluster, &config.name, &worker, &counters));
         Self {
             settings: config.listeners.iter().map(|listener| Settings::new(listener, &worker)).collect(),
             clusters: config.clusters.iter().map(cluster).collect(),
@@ -47,7 +47,7 @@ impl Pipeline {
     }
 
     /// Where a call or stream goes.
-    fn target(&self, head: &impl Head) -> Result<(&Route, &Cluster), Fault> {
+    fn target(&self, head: &impl Head) -> Result<(&Route, &Rc<Cluster>), Fault> {
         let Target { index, route } = self.routes.find(head)?;
         self.counters.route(index);
         match self.clusters.get(route.cluster) {
@@ -106,7 +106,7 @@ impl Serve for Pipeline {
     }
 
     fn sweep(&self) {
-        self.clusters.iter().for_each(Cluster::sweep);
+        self.clusters.iter().for_each(|cluster| cluster.sweep());
     }
 }
 
@@ -121,7 +121,11 @@ impl Handle for Pipeline {
         let deadline = deadline::of_stream(route.timeout, head.timeout);
         head.deadline = deadline.map(|(at, _)| at);
         let limits = Limits { deadline, first_message: route.first_message_timeout, idle: route.stream_idle_timeout };
-        let side = deadline::until(deadline, cluster.open(head)).await?;
+        let side: Box<dyn Side> = if Answered::is_for(cluster, &route.unary, &head) {
+            Box::new(Answered::new(Rc::clone(cluster), head))
+        } else {
+            deadline::until(deadline, cluster.open(head)).await?
+        };
         Ok(OpenStream { side, limits })
     }
 }

@@ -33,7 +33,11 @@ pub(crate) fn explain(config: &Config) -> String {
         let cluster = config.clusters.get(route.cluster).map_or("?", |cluster| cluster.name.as_str());
         let timeout = route.timeout.map_or(String::new(), |timeout| format!(", timeout {timeout:?}"));
         let number = index.saturating_add(1);
-        let _infallible = writeln!(text, "  {number}. {} -> cluster {cluster}{timeout}", conditions(route));
+        let unary = match &route.unary[..] {
+            [] => String::new(),
+            methods => format!(", unary {}", methods.join(", ")),
+        };
+        let _infallible = writeln!(text, "  {number}. {} -> cluster {cluster}{timeout}{unary}", conditions(route));
     }
     text.push_str(
         "  no match: exception 20 \"unknown service\", or 1 \"unknown method\" where only the method is wrong\n",

@@ -252,9 +252,11 @@ impl<H> CallerSide<H> {
         let (link, encoder) = (&self.shared.link, &self.stream.encoder);
         let written = match metadata {
             Metadata::Frame(frame) => link.write(|dst| frame.encode_head_with_id(encoder.stream_id(), dst)),
-            Metadata::Http2(fields) => {
+            foreign => {
                 let mut messages = Messages::new(self.max_message);
-                messages.set_encoding(fields);
+                if let Metadata::Http2(fields) = foreign {
+                    messages.set_encoding(fields);
+                }
                 self.messages = Some(messages);
                 let (pairs, dropped) = wire::foreign(metadata);
                 self.shared.counters.metadata_dropped.add(dropped);

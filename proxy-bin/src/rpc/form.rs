@@ -59,24 +59,31 @@ pub enum Transport {
     /// TTHeader, then a length and the message.
     #[serde(rename = "ttheader-framed")]
     TtHeaderFramed,
+    /// gRPC: each call as a unary one.
+    Grpc,
 }
 
 impl Transport {
-    /// The byte form that this transport gives a message.
+    /// The byte form that this transport gives a ping-pong message; none where it carries no such messages.
     #[must_use]
-    pub fn form(self) -> Form {
-        match self {
-            Self::Buffered => Form { outer: Outer::Plain, framed: false },
-            Self::Framed => Form { outer: Outer::Plain, framed: true },
-            Self::TtHeader => Form { outer: Outer::TtHeader, framed: false },
-            Self::TtHeaderFramed => Form { outer: Outer::TtHeader, framed: true },
-        }
+    pub fn form(self) -> Option<Form> {
+        let (outer, framed) = match self {
+            Self::Buffered => (Outer::Plain, false),
+            Self::Framed => (Outer::Plain, true),
+            Self::TtHeader => (Outer::TtHeader, false),
+            Self::TtHeaderFramed => (Outer::TtHeader, true),
+            Self::Grpc => return None,
+        };
+        Some(Form { outer, framed })
     }
 }
 
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.form().fmt(f)
+        match self.form() {
+            Some(form) => form.fmt(f),
+            None => Protocol::Grpc.fmt(f),
+        }
     }
 }
 

@@ -1,18 +1,19 @@
 //! One worker's view of a cluster: its endpoints, and in which form calls reach them.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config;
 use crate::rpc::stream::{Side, StreamHead};
-use crate::rpc::{Call, Fault, FaultKind, Form, Head, Message, Outer, Protocol, Reply, StreamTransport};
+use crate::rpc::{Call, Fault, FaultKind, Form, Head, Message, Outer, Protocol, Reply, StreamTransport, Transport};
 use crate::telemetry::Counters;
 use crate::upstream::balance::RoundRobin;
 use crate::upstream::mux::{self, Mux};
 use crate::upstream::pingpong::Exchange;
 use crate::upstream::pool::Pool;
-use crate::upstream::{grpc, ttstream};
+use crate::upstream::{grpc, ttstream, unary};
 use crate::wire::meter::Meter;
 use crate::wire::pingpong::decode::Limits;
 use crate::wire::pingpong::encode::Reset;
@@ -33,6 +34,12 @@ pub(crate) struct Cluster {
     endpoints: Vec<Endpoint>,
     balance: RoundRobin,
     form: Option<Form>,
+    /// Whether calls leave as unary ones of gRPC.
+    calls_over_grpc: bool,
+    package: Option<String>,
+    /// Numbers calls that came without a number.
+    seqid: Cell<i32>,
+    worker: Rc<Meter>,
     streaming: Option<StreamTransport>,
     limits: Limits,
     timeouts: Timeouts,
@@ -104,7 +111,11 @@ impl Cluster {
         Self {
             endpoints: config.endpoints.iter().map(endpoint).collect(),
             balance: RoundRobin::new(config.endpoints.iter().map(|endpoint| endpoint.weight)),
-            form: config.pingpong.map(crate::rpc::Transport::form),
+            form: config.pingpong.and_then(Transport::form),
+            calls_over_grpc: config.pingpong == Some(Transport::Grpc),
+            package: config.package.clone(),
+            seqid: Cell::new(0),
+            worker: Rc::clone(worker),
             streaming: config.streaming,
             limits,
             timeouts,
@@ -114,6 +125,9 @@ impl Cluster {
 
     /// Sends `call` to one endpoint and awaits its reply.
     pub(crate) async fn call(&self, mut call: Call) -> Result<Reply, Fault> {
+        if self.calls_over_grpc {
+            return Box::pin(unary::ask(self, call)).await;
+        }
         let Some(endpoint) = self.endpoints.get(self.balance.next()) else {
             // A checked configuration has no cluster without endpoints.
             return Err(Fault::unsent(FaultKind::Connect, "the cluster has no endpoint"));
@@ -157,11 +171,20 @@ impl Cluster {
             Protocol::TtStream => StreamTransport::TtStream,
             _ => StreamTransport::Grpc,
         };
+        self.open_over(self.streaming.unwrap_or(spoken), head).await
+    }
+
+    /// As [`Cluster::open`], over this transport.
+    pub(super) async fn open_over(
+        &self,
+        transport: StreamTransport,
+        head: Box<StreamHead>,
+    ) -> Result<Box<dyn Side>, Fault> {
         // A checked configuration has no cluster without endpoints.
         let mut unreached = Fault::unsent(FaultKind::Connect, "the cluster has no endpoint");
         for _ in 0..self.endpoints.len().min(MAX_TRIES) {
             let Some(endpoint) = self.endpoints.get(self.balance.next()) else { break };
-            match self.streaming.unwrap_or(spoken) {
+            match transport {
                 StreamTransport::Grpc => match endpoint.grpc.ready().await {
                     Ok(()) => return endpoint.grpc.open(head).await,
                     Err(fault) => unreached = fault,
@@ -184,6 +207,37 @@ impl Cluster {
             endpoint.grpc.sweep();
             endpoint.ttstream.sweep();
         }
+    }
+
+    /// The form in which calls leave, where the configuration says one.
+    pub(super) fn call_form(&self) -> Option<Form> {
+        self.form
+    }
+
+    /// The package of services that come without one.
+    pub(super) fn package(&self) -> &str {
+        self.package.as_deref().unwrap_or_default()
+    }
+
+    /// The largest message in bytes.
+    pub(super) fn max_message(&self) -> usize {
+        bytes(self.limits.max_message)
+    }
+
+    /// What the worker's streams may hold.
+    pub(super) fn worker(&self) -> &Rc<Meter> {
+        &self.worker
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// A number for a call that came without one.
+    pub(super) fn next_seqid(&self) -> i32 {
+        let next = self.seqid.get().wrapping_add(1);
+        self.seqid.set(next);
+        next
     }
 
     /// The form in which `message` leaves: as it came, unless the cluster wants another.

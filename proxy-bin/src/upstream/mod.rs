@@ -8,5 +8,7 @@ mod mux;
 mod pingpong;
 mod pool;
 mod ttstream;
+mod unary;
 
 pub(crate) use cluster::Cluster;
+pub(crate) use unary::Answered;

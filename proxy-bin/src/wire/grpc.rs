@@ -139,8 +139,11 @@ pub(crate) fn add_entries<'a>(fields: &mut HeaderMap, entries: impl Iterator<Ite
             Some(name) => Some(Cow::Owned(name)),
             None => metadata::field_name(&key),
         };
-        let name =
-            name.filter(|name| matches!(NameKind::of(name), NameKind::User | NameKind::Persist | NameKind::Transit));
+        let travels = |name: &Cow<'_, str>| {
+            use NameKind::{Backward, Persist, Transit, User};
+            matches!(NameKind::of(name), User | Persist | Transit | Backward)
+        };
+        let name = name.filter(travels);
         let value = match &name {
             Some(name) if metadata::is_binary(name) => HeaderValue::try_from(metadata::encode_bin(&value)),
             _ => HeaderValue::from_bytes(&value),

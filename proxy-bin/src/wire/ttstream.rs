@@ -435,6 +435,19 @@ impl Messages {
     ///
     /// It is too long, empty, or compressed in a way that can't be undone.
     pub(crate) fn next_message(&mut self) -> Result<Option<Bytes>, Fault> {
+        let payload = self.next_payload()?;
+        if payload.as_ref().is_some_and(Bytes::is_empty) {
+            return Err(Fault::sent(FaultKind::BadArguments, "an empty message has no form in ttstream"));
+        }
+        Ok(payload)
+    }
+
+    /// The next whole message, uncompressed, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// It is too long, or compressed in a way that can't be undone.
+    pub(crate) fn next_payload(&mut self) -> Result<Option<Bytes>, Fault> {
         let too_long = |text: String| Fault::sent(FaultKind::OverLimit, text);
         let Some(message) = self.assembler.next_message().map_err(|error| too_long(error.to_string()))? else {
             return Ok(None);
@@ -448,9 +461,6 @@ impl Messages {
         } else {
             message.payload
         };
-        if payload.is_empty() {
-            return Err(Fault::sent(FaultKind::BadArguments, "an empty message has no form in ttstream"));
-        }
         Ok(Some(payload))
     }
 

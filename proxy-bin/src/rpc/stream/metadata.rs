@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use grpc_frame::metadata::{self, NameKind};
 use http::HeaderMap;
 use ttstream::{Frame, keys};
@@ -14,6 +15,8 @@ pub enum Metadata {
     Http2(HeaderMap),
     /// A header or trailer frame of TTHeader Streaming.
     Frame(Frame),
+    /// String pairs of a ping-pong message's header, those of the protocol itself apart.
+    Pairs(Vec<(Bytes, Bytes)>),
 }
 
 /// One pair of metadata, for a driver of any protocol. What is a protocol's own (content type, status, method, the keys
@@ -37,10 +40,13 @@ impl Metadata {
     /// Every pair that can travel on another protocol, in order, duplicates included. `dropped` is called for each that
     /// can't be read.
     pub fn entries<'a>(&'a self, dropped: impl FnMut()) -> impl Iterator<Item = Entry<'a>> {
-        match self {
-            Self::Http2(fields) => entries(Some(fields), None, dropped),
-            Self::Frame(frame) => entries(None, Some(frame), dropped),
-        }
+        let (fields, frame, pairs) = match self {
+            Self::Http2(fields) => (Some(fields), None, &[][..]),
+            Self::Frame(frame) => (None, Some(frame), &[][..]),
+            Self::Pairs(pairs) => (None, None, &pairs[..]),
+        };
+        let pairs = pairs.iter().map(|(key, value)| Entry { key: key[..].into(), value: value[..].into() });
+        entries(fields, frame, dropped).chain(pairs)
     }
 }
 
