@@ -1,0 +1,339 @@
+//! Which endpoint and which connection a stream takes (issue: pool that grows, balances per call, ages).
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use grpc_frame::http2::{ErrorCode, SettingId};
+use testkit::peer::eventually;
+use testkit::peer::http2::RawH2;
+
+use crate::stage::{Backend, LONG, NONE, PATH, QUIET, caller, open};
+use crate::support::TestProxy;
+
+/// A proxy in front of several endpoints.
+fn in_front_of(endpoints: &[String], cluster: &str) -> TestProxy {
+    let endpoints: Vec<_> = endpoints.iter().map(|endpoint| format!("\"{endpoint}\"")).collect();
+    TestProxy::start(&format!(
+        "workers = 1\ndrain = \"3s\"\n[[listener]]\nbind = \"127.0.0.1:0\"\n[[route]]\ncluster = \
+         \"backend\"\n[cluster.backend]\nendpoints = [{}]\n{cluster}",
+        endpoints.join(", ")
+    ))
+}
+
+/// An address where nobody listens.
+fn nobody() -> String {
+    // Bound once, and closed: the system hands out other ports first.
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn limited(streams: u32) -> Backend {
+    Backend::with_settings(&[(SettingId::MAX_CONCURRENT_STREAMS, streams)])
+}
+
+/// Lets the proxy learn of the settings of a first connection: a call there and back.
+fn settle(caller: &mut RawH2, backend: &Backend) -> RawH2 {
+    let stream = caller.request(PATH, NONE);
+    let mut conn = backend.accept();
+    let at = conn.next_request().unwrap().stream;
+    conn.wait_for_settings_ack();
+    conn.trailers(at, 0, "");
+    assert_eq!(caller.read_answer(stream).status(), Some(0));
+    conn
+}
+
+#[test]
+fn calls_of_one_connection_take_turns_over_the_endpoints() {
+    let backends = [Backend::start(), Backend::start(), Backend::start()];
+    let proxy = in_front_of(&backends.each_ref().map(|backend| backend.addr().to_string()), "");
+    let mut caller = caller(&proxy);
+    for round in 0..3 {
+        let streams: Vec<_> = backends.iter().map(|_| caller.request(PATH, NONE)).collect();
+        proxy.eventually("all are under way", |totals| totals.calls.iter().sum::<u64>() == (round + 1) * 3);
+        drop(streams);
+    }
+    for backend in &backends {
+        let mut conn = backend.accept();
+        for _ in 0..3 {
+            let at = conn.next_request().unwrap().stream;
+            conn.trailers(at, 0, "");
+        }
+        conn.expect_silence(&[7], QUIET / 5);
+        assert_eq!(backend.connections(), 1);
+    }
+    for stream in (0..9).map(|n| n * 2 + 1) {
+        assert_eq!(caller.read_answer(stream).status(), Some(0));
+    }
+}
+
+#[test]
+fn weights_are_kept() {
+    let backends = [Backend::start(), Backend::start()];
+    let [heavy, light] = backends.each_ref().map(|backend| backend.addr());
+    let proxy = TestProxy::start(&format!(
+        "workers = 1\n[[listener]]\nbind = \"127.0.0.1:0\"\n[[route]]\ncluster = \"b\"\n[cluster.b]\nendpoints = \
+         [{{ address = \"{heavy}\", weight = 3 }}, {{ address = \"{light}\", weight = 1 }}]"
+    ));
+    let mut caller = caller(&proxy);
+    for _ in 0..8 {
+        caller.request(PATH, NONE);
+    }
+    for (backend, share) in backends.iter().zip([6, 2]) {
+        let mut conn = backend.accept();
+        for _ in 0..share {
+            let at = conn.next_request().unwrap().stream;
+            conn.trailers(at, 0, "");
+        }
+        conn.expect_silence(&[share * 2 + 1], QUIET / 5);
+    }
+}
+
+#[test]
+fn an_endpoint_that_refuses_connections_is_passed_over() {
+    let backend = Backend::start();
+    let proxy = in_front_of(&[nobody(), backend.addr().to_string()], "");
+    let mut caller = caller(&proxy);
+    let mut conn = None;
+    for _ in 0..6 {
+        let stream = caller.request(PATH, NONE);
+        let conn = conn.get_or_insert_with(|| backend.accept());
+        let at = conn.next_request().unwrap().stream;
+        conn.trailers(at, 0, "reached");
+        assert_eq!(caller.read_answer(stream).message(), Some("reached"));
+    }
+}
+
+#[test]
+fn with_no_endpoint_to_be_reached_a_stream_is_unavailable() {
+    let proxy = in_front_of(&[nobody(), nobody()], "");
+    let mut caller = caller(&proxy);
+    for _ in 0..3 {
+        let stream = caller.request(PATH, NONE);
+        let answer = caller.read_answer(stream);
+        assert_eq!((answer.status(), answer.is_trailers_only()), (Some(14), true), "{answer:?}");
+        assert!(answer.message().unwrap().starts_with("proxy: "), "{answer:?}");
+    }
+}
+
+#[test]
+fn an_endpoint_that_comes_back_is_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let proxy = in_front_of(&[addr.to_string()], "");
+    let mut caller = caller(&proxy);
+    let stream = caller.request(PATH, NONE);
+    assert_eq!(caller.read_answer(stream).status(), Some(14));
+    let listener = TcpListener::bind(addr).unwrap();
+    let served = std::thread::spawn(move || {
+        let (mut conn, _) = listener.accept().unwrap();
+        conn.set_read_timeout(Some(LONG)).unwrap();
+        let mut octets = [0; 24];
+        std::io::Read::read_exact(&mut conn, &mut octets).unwrap();
+        octets
+    });
+    caller.request(PATH, NONE);
+    assert_eq!(served.join().unwrap(), grpc_frame::http2::PREFACE);
+}
+
+#[test]
+fn the_pool_grows_with_the_backends_stream_limit() {
+    for limit in [1, 2, 3] {
+        let backend = limited(limit);
+        let proxy = backend.setup().start();
+        let mut caller = caller(&proxy);
+        let mut conns = vec![settle(&mut caller, &backend)];
+        let streams: Vec<_> = (0..6).map(|_| caller.request(PATH, NONE)).collect();
+        while conns.len() < usize::try_from(6 / limit).unwrap() {
+            conns.push(backend.accept());
+        }
+        for conn in &mut conns {
+            for _ in 0..limit {
+                let at = conn.next_request().expect("a stream").stream;
+                conn.trailers(at, 0, "");
+            }
+        }
+        for stream in streams {
+            assert_eq!(caller.read_answer(stream).status(), Some(0), "limit {limit}");
+        }
+        assert_eq!(backend.connections(), conns.len(), "limit {limit}");
+        // With room in them, they are used again.
+        for _ in 0..4 {
+            let stream = caller.request(PATH, NONE);
+            let mut answered = false;
+            eventually("one of them has it", || {
+                for conn in &mut conns {
+                    let came = conn.poll_frame(Duration::from_millis(1));
+                    if let Some(frame) = came.filter(|frame| frame.fields.contains(":path")) {
+                        conn.trailers(frame.stream(), 0, "");
+                        answered = true;
+                    }
+                }
+                answered
+            });
+            assert_eq!(caller.read_answer(stream).status(), Some(0), "limit {limit}");
+        }
+        assert_eq!(backend.connections(), conns.len(), "limit {limit}");
+    }
+}
+
+#[test]
+fn streams_that_come_before_the_backends_limit_is_known_are_all_served() {
+    // Strict: whatever is over its limit of two is refused.
+    let backend = testkit::peer::RawServer::start(|conn| {
+        let mut conn = RawH2::accepted(conn).patience(LONG);
+        conn.open(&[(SettingId::MAX_CONCURRENT_STREAMS, 2)]);
+        let mut live: Vec<u32> = Vec::new();
+        loop {
+            while live.len() < 2 {
+                let Some(request) = conn.next_request() else { return };
+                live.push(request.stream);
+            }
+            while let Some(frame) = conn.poll_frame(Duration::from_millis(20)) {
+                if frame.fields.contains(":path") {
+                    conn.send_reset(frame.stream(), ErrorCode::REFUSED_STREAM);
+                }
+            }
+            for at in live.drain(..) {
+                conn.trailers(at, 0, "served");
+            }
+        }
+    });
+    let proxy = crate::support::Setup::to(&backend).start();
+    let mut caller = caller(&proxy);
+    let streams: Vec<_> = (0..8).map(|_| caller.request(PATH, NONE)).collect();
+    for stream in streams {
+        let answer = caller.read_answer(stream);
+        assert_eq!(answer.message(), Some("served"), "{answer:?}");
+    }
+}
+
+#[test]
+fn with_a_limit_of_none_a_stream_waits_until_there_is_room() {
+    let backend = limited(1);
+    let proxy = backend.setup().start();
+    let mut caller = caller(&proxy);
+    let mut conn = settle(&mut caller, &backend);
+    conn.send_settings(&[(SettingId::MAX_CONCURRENT_STREAMS, 0)]);
+    conn.wait_for_settings_ack();
+    let stream = caller.request(PATH, NONE);
+    // Another connection is of no use either: it starts with a limit of one, and is told at once.
+    let mut other = backend.accept();
+    let at = other.next_request().expect("a fresh connection takes one").stream;
+    other.trailers(at, 0, "on the other");
+    assert_eq!(caller.read_answer(stream).message(), Some("on the other"));
+    conn.expect_silence(&[3], QUIET / 5);
+}
+
+#[test]
+fn a_backend_that_takes_no_streams_at_all_is_not_stormed_with_connections() {
+    let backend = limited(0);
+    let proxy = backend.setup().route("timeout = \"2s\"").start();
+    let mut caller = caller(&proxy);
+    let stream = caller.request(PATH, NONE);
+    let answer = caller.read_answer(stream);
+    // What was under way before SETTINGS came may have been sent; nobody answers it.
+    assert_eq!(answer.status(), Some(4), "{answer:?}");
+    let more: Vec<_> = (0..5).map(|_| caller.request(PATH, NONE)).collect();
+    for stream in more {
+        assert_eq!(caller.read_answer(stream).status(), Some(4));
+    }
+    println!("connections to a backend with a limit of none: {}", backend.connections());
+    assert!(backend.connections() <= 8, "{} connections", backend.connections());
+}
+
+#[test]
+fn a_stream_that_waits_for_room_goes_when_the_backend_raises_its_limit() {
+    let backend = limited(0);
+    let proxy = backend.setup().route("timeout = \"8s\"").start();
+    let mut caller = caller(&proxy);
+    let first = caller.request(PATH, NONE);
+    let mut conn = backend.accept();
+    conn.wait_for_settings_ack();
+    conn.send_settings(&[(SettingId::MAX_CONCURRENT_STREAMS, 10)]);
+    let second = caller.request(PATH, NONE);
+    for stream in [first, second] {
+        let at = conn.next_request().expect("it goes now").stream;
+        conn.trailers(at, 0, "");
+        let answer = caller.read_answer(stream);
+        assert_eq!(answer.status(), Some(0), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_waits_for_room_goes_when_another_ends() {
+    // 64 connections of one stream each is as far as the pool grows.
+    let backend = limited(1);
+    let proxy = backend.setup().start();
+    let mut caller = caller(&proxy);
+    let first = settle(&mut caller, &backend);
+    let streams: Vec<_> = (0..65).map(|_| caller.request(PATH, NONE)).collect();
+    let mut conns = vec![first];
+    while conns.len() < 64 {
+        conns.push(backend.accept());
+    }
+    let mut answered = 0;
+    for conn in &mut conns {
+        let at = conn.next_request().unwrap().stream;
+        conn.trailers(at, 0, "");
+        answered += 1;
+    }
+    eventually("the last one gets the room of another", || {
+        for conn in &mut conns {
+            if let Some(frame) = conn.poll_frame(Duration::from_millis(1)).filter(|frame| frame.fields.contains(":path")) {
+                conn.trailers(frame.stream(), 0, "");
+                answered += 1;
+            }
+        }
+        answered == 65
+    });
+    for stream in streams {
+        assert_eq!(caller.read_answer(stream).status(), Some(0));
+    }
+    assert_eq!(backend.connections(), 64);
+}
+
+#[test]
+fn a_connection_past_its_age_takes_no_new_streams_and_finishes_its_own() {
+    let backend = Backend::start();
+    let proxy = backend.setup().cluster("max_connection_age = \"1s\"").start();
+    let mut opened = open(&proxy, &backend, NONE);
+    let mut fresh = None;
+    eventually("new streams take a new connection", || {
+        let stream = opened.caller.request(PATH, NONE);
+        if backend.connections() == 1
+            && let Some(frame) = opened.conn.poll_frame(QUIET).filter(|frame| frame.fields.contains(":path"))
+        {
+            opened.conn.trailers(frame.stream(), 0, "");
+            assert_eq!(opened.caller.read_answer(stream).status(), Some(0));
+            return false;
+        }
+        fresh = Some(stream);
+        true
+    });
+    let mut conn = backend.accept();
+    let at = conn.next_request().unwrap().stream;
+    conn.trailers(at, 0, "new");
+    assert_eq!(opened.caller.read_answer(fresh.unwrap()).message(), Some("new"));
+    opened.conn.trailers(opened.at, 0, "old");
+    assert_eq!(opened.caller.read_answer(opened.stream).message(), Some("old"));
+    opened.conn.read_to_close();
+}
+
+#[test]
+fn a_connection_without_streams_is_closed_after_a_while() {
+    let backend = Backend::start();
+    let proxy = backend.setup().cluster("idle_timeout = \"1s\"").start();
+    let mut opened = open(&proxy, &backend, NONE);
+    // Not while it has one, however quiet.
+    opened.conn.expect_silence(&[opened.at], Duration::from_millis(2500));
+    opened.conn.trailers(opened.at, 0, "");
+    assert_eq!(opened.caller.read_answer(opened.stream).status(), Some(0));
+    opened.conn.read_to_close();
+    proxy.eventually("it is counted off", |totals| totals.upstream_open == 0);
+    // The caller does not notice.
+    let stream = opened.caller.request(PATH, NONE);
+    let mut conn = backend.accept();
+    let at = conn.next_request().unwrap().stream;
+    conn.trailers(at, 0, "");
+    assert_eq!(opened.caller.read_answer(stream).status(), Some(0));
+}
