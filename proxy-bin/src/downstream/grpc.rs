@@ -270,7 +270,7 @@ impl CallerSide {
                 self.add_entries(&mut fields, &metadata);
                 self.send_trailers(fields)
             }
-            End::HalfClose => self.send_trailers(grpc::fields_of(&StreamOutcome::Ok, self.compat)),
+            End::HalfClose(_) => self.send_trailers(grpc::fields_of(&StreamOutcome::Ok, self.compat)),
             End::Reset(Reset::Http2(code)) => {
                 self.reset(&Reset::Http2(code));
                 Ok(())
@@ -290,7 +290,7 @@ impl Side for CallerSide {
                     let reset = grpc::reset_by_peer(&error).unwrap_or(Reset::Lost(Protocol::Grpc));
                     return Poll::Ready(Event::End(End::Reset(reset)));
                 }
-                None => return Poll::Ready(Event::End(End::HalfClose)),
+                None => return Poll::Ready(Event::End(End::HalfClose(None))),
             };
             if let Err(error) = self.boundaries.feed(&bytes) {
                 let fault = Fault::sent(FaultKind::OverLimit, format!("request: {error}"));

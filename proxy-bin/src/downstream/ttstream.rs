@@ -168,7 +168,7 @@ impl<H: Handle + 'static> Driver<H> {
             return if opens(&frame)? { Ok(self.begin(frame)) } else { Ok(None) };
         };
         let event = match stream.machine.borrow_mut().received(&frame)? {
-            ServerEvent::HalfClose(_) => Event::End(End::HalfClose),
+            ServerEvent::HalfClose(_) => Event::End(End::HalfClose(Some(frame.clone()))),
             ServerEvent::Reset(reset) => Event::End(End::Reset(wire::reset_of(&reset))),
             ServerEvent::Message => wire::data(frame.clone()),
             _ => return Ok(None),
@@ -272,13 +272,7 @@ impl<H> CallerSide<H> {
         if writes.header {
             link.write(|dst| encoder.empty_header(dst));
         }
-        match frame {
-            Some(frame) => link.write(|dst| frame.encode_head_with_id(encoder.stream_id(), dst)),
-            None => link.write(|dst| encoder.data(payload.len(), dst)),
-        }
-        .map_err(|_| Closed)?;
-        link.push(payload);
-        Ok(())
+        link.message(encoder, frame, payload).map_err(|_| Closed)
     }
 
     fn data(&mut self, data: Data) -> Result<(), Closed> {
@@ -318,7 +312,7 @@ impl<H> CallerSide<H> {
                 metadata = Some(fields);
                 wire::trailer_of(outcome)
             }
-            End::HalfClose => (None, Vec::new()),
+            End::HalfClose(_) => (None, Vec::new()),
             End::Reset(Reset::Rst { code, message, path }) if self.rst => {
                 self.reset(&Reset::Rst { code: *code, message: message.clone(), path: path.clone() });
                 return;
@@ -351,10 +345,8 @@ impl<H> CallerSide<H> {
     /// The backend's trailer, as it came.
     fn trailer_frame(&self, frame: &Frame) {
         if self.begin_trailer() {
-            let (link, id) = (&self.shared.link, self.stream.encoder.stream_id());
             // The id is one that a caller chose, never the reserved one.
-            let _written = link.write(|dst| frame.encode_head_with_id(id, dst));
-            link.push(&frame.payload_for(id));
+            let _written = self.shared.link.forward(frame, self.stream.encoder.stream_id());
         }
     }
 
@@ -389,9 +381,7 @@ impl<H> Side for CallerSide<H> {
             Some(Event::Headers(metadata)) => Poll::Ready(self.headers(&metadata)),
             Some(Event::Data(data)) => Poll::Ready(self.data(data)),
             Some(Event::Meta(frame)) => {
-                let (link, id) = (&self.shared.link, self.stream.encoder.stream_id());
-                let written = link.write(|dst| frame.encode_head_with_id(id, dst));
-                link.push(&frame.payload());
+                let written = self.shared.link.forward(&frame, self.stream.encoder.stream_id());
                 Poll::Ready(written.map_err(|_| Closed))
             }
             Some(Event::End(end)) => {

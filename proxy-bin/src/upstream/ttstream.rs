@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use grpc_frame::content_type::Codec;
 use tokio::sync::Mutex;
-use ttstream::stream::{Client, ClientEvent, Ids};
+use ttstream::stream::{Client, ClientEvent, ConnectionError, Ids};
 use ttstream::{Exception, Frame, FrameType, IntKey, StreamEncoder, keys};
 
 use crate::rpc::stream::{Closed, End, Event, Framing, HeadForm, Metadata, Reset, Side, StreamHead, Trailers};
@@ -208,29 +208,28 @@ impl Connection {
         };
         let id = self.ids.borrow_mut().next_id();
         let encoder = StreamEncoder::new(id, head.method()).map_err(unfit)?;
-        self.link
-            .write(|dst| match &head.form {
-                HeadForm::Frame(frame) => frame.encode_head_with_id(id, dst),
-                HeadForm::Http2 { .. } => {
-                    let mut unreadable = 0_u64;
-                    let (pairs, dropped) = wire::pairs_of(head.entries(|| unreadable = unreadable.saturating_add(1)));
-                    self.counters.metadata_dropped.add(dropped.saturating_add(unreadable));
-                    let mut frame = encoder.writer(FrameType::Header, dst)?;
-                    frame.string(keys::IDL_SERVICE_NAME, head.service())?;
-                    frame.strings(pairs.iter().map(|(key, value)| (&**key, &**value)))?;
-                    for (key, value) in [
-                        (IntKey::FROM_SERVICE, head.caller()),
-                        (IntKey::TO_SERVICE, head.destination()),
-                        (IntKey::FROM_METHOD, head.caller_method()),
-                    ] {
-                        if let Some(value) = value.filter(|value| !value.is_empty()) {
-                            frame.int(key, value)?;
-                        }
+        match &head.form {
+            HeadForm::Frame(frame) => self.link.forward(frame, id),
+            HeadForm::Http2 { .. } => self.link.write(|dst| {
+                let mut unreadable = 0_u64;
+                let (pairs, dropped) = wire::pairs_of(head.entries(|| unreadable = unreadable.saturating_add(1)));
+                self.counters.metadata_dropped.add(dropped.saturating_add(unreadable));
+                let mut frame = encoder.writer(FrameType::Header, dst)?;
+                frame.string(keys::IDL_SERVICE_NAME, head.service())?;
+                frame.strings(pairs.iter().map(|(key, value)| (&**key, &**value)))?;
+                for (key, value) in [
+                    (IntKey::FROM_SERVICE, head.caller()),
+                    (IntKey::TO_SERVICE, head.destination()),
+                    (IntKey::FROM_METHOD, head.caller_method()),
+                ] {
+                    if let Some(value) = value.filter(|value| !value.is_empty()) {
+                        frame.int(key, value)?;
                     }
-                    frame.finish(0)
                 }
-            })
-            .map_err(unfit)?;
+                frame.finish(0)
+            }),
+        }
+        .map_err(unfit)?;
         let stream = Rc::new(Stream {
             machine: RefCell::new(Client::new()),
             queue: Queue::new(Meter::new(self.stream_budget, Some(Rc::clone(&self.meter)))),
@@ -250,7 +249,16 @@ impl Connection {
     }
 
     fn dispatch(&self, stream: &Stream, frame: Frame) -> Result<(), Lost> {
-        let (event, writes) = stream.machine.borrow_mut().received(&frame)?;
+        let received = stream.machine.borrow_mut().received(&frame);
+        let (event, writes) = match received {
+            Ok(received) => received,
+            // It spoils this stream, and framing is not lost (streaming-wire C5.7).
+            Err(error @ ConnectionError::SecondHeader { .. }) => {
+                stream.queue.fail(Fault::sent(FaultKind::BadReply, error.to_string()));
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
         let event = match event {
             ClientEvent::Header => Event::Headers(Metadata::Frame(frame.clone())),
             ClientEvent::Message => wire::data(frame.clone()),
@@ -325,13 +333,7 @@ impl BackendSide {
     fn message(&self, frame: Option<&Frame>, payload: &Bytes) -> Result<(), Closed> {
         let _data_alone = self.stream.machine.borrow_mut().send_message().map_err(|_| Closed)?;
         let (link, encoder) = (&self.connection.link, &self.stream.encoder);
-        match frame {
-            Some(frame) => link.write(|dst| frame.encode_head_with_id(encoder.stream_id(), dst)),
-            None => link.write(|dst| encoder.data(payload.len(), dst)),
-        }
-        .map_err(|_| Closed)?;
-        link.push(payload);
-        Ok(())
+        link.message(encoder, frame, payload).map_err(|_| Closed)
     }
 
     fn data(&mut self, bytes: Bytes, framing: &Framing) -> Result<(), Closed> {
@@ -358,13 +360,20 @@ impl BackendSide {
         sent
     }
 
-    fn half_close(&mut self) {
+    /// Says that no more messages come: as the caller's frame says it, where that is one and holds nothing that would
+    /// harm a stock server (streaming-wire F16).
+    fn half_close(&mut self, frame: Option<&Frame>) {
         if self.messages.as_ref().is_some_and(|messages| !messages.is_between_messages()) {
             self.failure = Some(Fault::sent(FaultKind::BadArguments, "the caller half closed inside a message"));
             return;
         }
         if self.stream.machine.borrow_mut().half_close().trailer {
-            self.connection.link.write(|dst| self.stream.encoder.half_close(dst));
+            let (link, encoder) = (&self.connection.link, &self.stream.encoder);
+            match frame.filter(|frame| frame.payload_slice().is_empty()) {
+                // The id is our own, never the reserved one.
+                Some(frame) => drop(link.forward(frame, encoder.stream_id())),
+                None => link.write(|dst| encoder.half_close(dst)),
+            }
         }
     }
 
@@ -404,12 +413,15 @@ impl Side for BackendSide {
             Some(Event::Data(data)) => {
                 let sent = self.data(data.bytes, &data.framing);
                 if data.last && sent.is_ok() {
-                    self.half_close();
+                    self.half_close(None);
                 }
                 sent
             }
-            Some(Event::End(_)) => {
-                self.half_close();
+            Some(Event::End(end)) => {
+                self.half_close(match &end {
+                    End::HalfClose(frame) => frame.as_ref(),
+                    _ => None,
+                });
                 Ok(())
             }
             // Nothing else goes this way.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use tokio::io::{AsyncWrite, Interest};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
@@ -101,6 +101,24 @@ impl Conn {
         let read = ready!(poll_read_buf(Pin::new(&mut *stream), cx, &mut chunk.limit(limit.min(spare))))?;
         self.count(read);
         Poll::Ready(Ok(read))
+    }
+
+    /// Reads into `buf`, past the inbox. Nothing read is the peer's end.
+    pub(crate) fn poll_read_direct(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buf))?;
+        self.count(buf.filled().len().saturating_sub(before));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes `outbox` and `bytes` behind it in one go, and says how many of `bytes` have left.
+    pub(crate) fn poll_write_through(
+        &self,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        outbox.poll_write_through(cx, Pin::new(&mut *self.stream.borrow_mut()), bytes)
     }
 
     /// Writes all of `outbox`. A peer that takes nothing until `stall` ends is an error.

@@ -1,7 +1,7 @@
 //! What both HTTP/2 drivers share: the byte stream below `h2`, which gathers what is written in one turn of its
 //! connection, the settings of both sides, and keepalive.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -28,6 +28,8 @@ struct Shared {
     conn: Conn,
     outbox: RefCell<Outbox>,
     stall: RefCell<Stall>,
+    /// Bytes that were read in this turn.
+    turn: Cell<usize>,
 }
 
 impl Io {
@@ -37,16 +39,18 @@ impl Io {
                 conn,
                 outbox: RefCell::default(),
                 stall: RefCell::new(Stall::new(write_timeout)),
+                turn: Cell::new(0),
             }),
         }
     }
 
-    /// Writes what has gathered. Pending wakes the task once the peer takes more.
+    /// Ends the connection's turn: writes what has gathered. Pending wakes the task once the peer takes more.
     ///
     /// # Errors
     ///
     /// The connection is lost, or the peer took nothing for the write timeout (`TimedOut`).
     pub(crate) fn poll_flush_out(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shared.turn.set(0);
         let mut outbox = self.shared.outbox.borrow_mut();
         if outbox.is_empty() {
             return Poll::Ready(Ok(()));
@@ -62,26 +66,45 @@ impl Io {
 
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let conn = &self.shared.conn;
-        // One system call brings more than `h2` asks for at a time.
-        if conn.buffered() == 0 && ready!(conn.poll_fill(cx, 0))? == 0 {
-            return Poll::Ready(Ok(()));
+        let Shared { conn, turn, .. } = &*self.shared;
+        if turn.get() >= TURN {
+            // What has come is handed on while it is in the cache; then it is this connection's turn again.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
-        conn.with_inbox(|inbox| {
-            let len = inbox.len().min(buf.remaining());
-            buf.put_slice(inbox.get(..len).unwrap_or_default());
-            inbox.advance(len);
-        });
+        let before = buf.filled().len();
+        if conn.buffered() == 0 && buf.remaining() >= DIRECT {
+            ready!(conn.poll_read_direct(cx, buf))?;
+        } else {
+            // One system call brings more than `h2` asks for.
+            if conn.buffered() == 0 && ready!(conn.poll_fill(cx, 0))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            conn.with_inbox(|inbox| {
+                let len = inbox.len().min(buf.remaining());
+                buf.put_slice(inbox.get(..len).unwrap_or_default());
+                inbox.advance(len);
+            });
+        }
+        turn.set(turn.get().saturating_add(buf.filled().len().saturating_sub(before)));
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.shared.outbox.borrow().len() >= MAX_GATHERED {
-            ready!(self.poll_flush_out(cx))?;
+        let Shared { conn, outbox, stall, .. } = &*self.shared;
+        let mut outbox = outbox.borrow_mut();
+        if buf.len() >= DIRECT
+            && let Poll::Ready(written) = conn.poll_write_through(cx, &mut outbox, buf)?
+            && written > 0
+        {
+            return Poll::Ready(Ok(written));
         }
-        self.shared.outbox.borrow_mut().push_slice(buf);
+        if outbox.len() >= MAX_GATHERED {
+            ready!(conn.poll_flush(cx, &mut outbox, &mut stall.borrow_mut()))?;
+        }
+        outbox.push_slice(buf);
         Poll::Ready(Ok(buf.len()))
     }
 
@@ -217,6 +240,10 @@ const MAX_HEADER_LIST_FROM_BACKEND: u32 = 16 << 20;
 /// How many streams that we reset are remembered, and how long: frames that were under way are no fault of the peer.
 const RESET_MEMORY: usize = 65_536;
 const RESET_MEMORY_TIME: Duration = Duration::from_secs(30);
+/// What a connection reads before it is others' turn, in bytes.
+const TURN: usize = 64 * 1024;
+/// From here on a copy costs more than a system call, in bytes.
+const DIRECT: usize = 4 * 1024;
 /// What may gather before `h2` is held back, in bytes.
 const MAX_GATHERED: usize = 256 * 1024;
 /// How long a ping may stay unanswered, as in Kitex (streaming-wire B11).

@@ -131,6 +131,30 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
+    /// Writes what waits and `bytes` behind it in one system call, and says how many of `bytes` have left: none while
+    /// something still waits.
+    pub(crate) fn poll_write_through(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut stream: Pin<&mut (impl AsyncWrite + ?Sized)>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.close();
+        if self.pieces.len() >= MAX_SLICES {
+            return Poll::Ready(Ok(0));
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let waiting = self.pieces.iter().map(|piece| &piece.bytes[..]);
+        for (slice, part) in slices.iter_mut().zip(waiting.chain([bytes])) {
+            *slice = IoSlice::new(part);
+        }
+        let used = slices.get(..self.pieces.len().saturating_add(1)).unwrap_or_default();
+        let written = ready!(stream.as_mut().poll_write_vectored(cx, used))?;
+        let waited = self.len;
+        self.advance(written.min(waited));
+        Poll::Ready(Ok(written.saturating_sub(waited)))
+    }
+
     fn advance(&mut self, mut written: usize) {
         self.len = self.len.saturating_sub(written);
         while let Some(piece) = self.pieces.front_mut() {
@@ -181,6 +205,24 @@ mod tests {
             let bytes = written(outbox, each);
             assert_eq!(bytes.len(), 18_008);
             assert_eq!((&bytes[..4], &bytes[9004..9008]), (&b"head"[..], &b"tail"[..]));
+        }
+    }
+
+    #[test]
+    fn what_is_written_through_follows_what_waits() {
+        for each in [1, 7, 4096, 1 << 20] {
+            let mut outbox = Outbox::default();
+            let mut stream = Trickle { each, bytes: Vec::new() };
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            outbox.push_slice(b"head");
+            let mut rest = &[b'L'; 9000][..];
+            while !rest.is_empty() {
+                match outbox.poll_write_through(&mut cx, Pin::new(&mut stream), rest) {
+                    Poll::Ready(Ok(written)) => rest = &rest[written..],
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert!(outbox.is_empty() && stream.bytes.len() == 9004 && stream.bytes.starts_with(b"headL"));
         }
     }
 

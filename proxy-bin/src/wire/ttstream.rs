@@ -16,7 +16,7 @@ use grpc_frame::status;
 use http::HeaderMap;
 use tokio_util::codec::Decoder;
 use ttstream::stream::ConnectionError;
-use ttstream::{Code, DecodeError, EncodeError, Exception, Frame, TtStreamCodec, keys};
+use ttstream::{Code, DecodeError, EncodeError, Exception, Frame, StreamEncoder, TtStreamCodec, keys};
 
 use crate::rpc::stream::{Data, End, Entry, Event, Framing, Metadata, Reset, StreamOutcome};
 use crate::rpc::{Fault, FaultKind, Protocol};
@@ -134,9 +134,26 @@ impl Link {
         self.outbox.borrow_mut().write_with(HEAD_HINT, write)
     }
 
-    /// Appends a frame's payload.
-    pub(crate) fn push(&self, payload: &Bytes) {
+    /// Appends a frame of another hop under this hop's id, everything else as it came.
+    pub(crate) fn forward(&self, frame: &Frame, id: i32) -> Result<(), EncodeError> {
+        self.write(|dst| frame.encode_head_with_id(id, dst))?;
+        self.outbox.borrow_mut().push(&frame.payload_for(id));
+        Ok(())
+    }
+
+    /// Appends a message: behind the head of the data frame that it came in, or one of the stream's own.
+    pub(crate) fn message(
+        &self,
+        encoder: &StreamEncoder,
+        frame: Option<&Frame>,
+        payload: &Bytes,
+    ) -> Result<(), EncodeError> {
+        match frame {
+            Some(frame) => self.write(|dst| frame.encode_head_with_id(encoder.stream_id(), dst)),
+            None => self.write(|dst| encoder.data(payload.len(), dst)),
+        }?;
         self.outbox.borrow_mut().push(payload);
+        Ok(())
     }
 
     /// Ready while more may be written.
@@ -472,7 +489,7 @@ impl Messages {
 
 /// Appends a server's trailer.
 pub(crate) fn write_trailer(
-    encoder: &ttstream::StreamEncoder,
+    encoder: &StreamEncoder,
     exception: Option<(Code, &[u8])>,
     pairs: &[(Cow<'_, [u8]>, Cow<'_, [u8]>)],
     dst: &mut BytesMut,

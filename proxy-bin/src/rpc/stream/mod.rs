@@ -58,8 +58,8 @@ pub enum Framing {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum End {
-    /// The caller sends no more, and waits for the backend's end.
-    HalfClose,
+    /// The caller sends no more, and waits for the backend's end; with the frame that says so, where it is one.
+    HalfClose(Option<Frame>),
     /// The backend's end.
     Trailers(Trailers),
     /// The peer ended the stream at once.

@@ -177,9 +177,9 @@ impl Relay {
     fn request_step(&mut self, step: Moved, down: &mut dyn Side, up: &mut dyn Side) -> Option<Ended> {
         match step {
             Moved::HalfClosed => self.request.done = true,
-            Moved::End(End::HalfClose | End::Trailers(_)) => {
+            Moved::End(end @ (End::HalfClose(_) | End::Trailers(_))) => {
                 // Taken at once: an end needs no room.
-                self.request.held = Some(Event::End(End::HalfClose));
+                self.request.held = Some(Event::End(end));
                 let mut cx = Context::from_waker(std::task::Waker::noop());
                 let _taken = up.poll_send(&mut cx, &mut self.request.held);
                 self.request.held = None;
@@ -200,7 +200,7 @@ impl Relay {
     fn end(end: End, down: &mut dyn Side, up: &mut dyn Side) -> Ended {
         let ended = match &end {
             End::Trailers(Trailers { outcome, .. }) => Ended::Trailers(outcome.clone()),
-            End::HalfClose => Ended::Trailers(StreamOutcome::Ok),
+            End::HalfClose(_) => Ended::Trailers(StreamOutcome::Ok),
             End::Reset(reset) => Ended::ByBackend(reset.clone()),
             End::Fault(fault) => return fail(fault.clone(), down, up),
         };

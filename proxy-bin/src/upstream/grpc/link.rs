@@ -2,7 +2,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,7 +47,16 @@ impl Link {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.open.get() && self.streams.get() < self.requests.borrow().current_max_send_streams()
+        if !self.open.get() {
+            return false;
+        }
+        let mut requests = self.requests.borrow_mut();
+        // A connection that the peer has told to end takes no streams, though those that it has go on.
+        if let Poll::Ready(Err(_)) = requests.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            self.open.set(false);
+            return false;
+        }
+        self.streams.get() < requests.current_max_send_streams()
     }
 
     /// Sends a request's HEADERS, never its end: a Kitex server waits for ever for a message that does not come in a

@@ -166,7 +166,7 @@ impl Caller {
                 let (code, message) = exception_of_reset(&reset);
                 (StreamOutcome::Exception { code: code.0, message }, Metadata::default())
             }
-            Some(End::HalfClose) | None => return Err(bad("the stream ended without saying how")),
+            Some(End::HalfClose(_)) | None => return Err(bad("the stream ended without saying how")),
         };
         let mut dropped = 0_u64;
         if matches!(&trailers, Metadata::Http2(fields) if fields.contains_key(status::DETAILS)) {
@@ -244,7 +244,7 @@ impl Side for Caller {
             }
             self.chunk.split().freeze()
         } else if !std::mem::replace(&mut self.half_closed, true) {
-            return Poll::Ready(Event::End(End::HalfClose));
+            return Poll::Ready(Event::End(End::HalfClose(None)));
         } else {
             return Poll::Pending;
         };
