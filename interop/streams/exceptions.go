@@ -231,7 +231,7 @@ func (c *cell) errors() bool {
 		c.want.End = ttstreamForm(c.twin.End)
 		return true
 	}
-	if c.way.cross == pingpongToGrpc && c.twin.End.Kind == "status" {
+	if c.way.cross == ttstreamToGrpc && c.twin.End.Kind == "status" && c.got.End.Code == 6 {
 		c.want.End = live.Ended{Kind: "error", Code: 6, Message: fmt.Sprintf("remote or network error[remote]: rpc error: code = %d desc = %s", c.twin.End.Code, c.twin.End.Message)}
 		return true
 	}
