@@ -74,7 +74,7 @@ var Exceptions = []Exception{
 	},
 	{
 		Letter: "h", Rule: "D6", What: "headers and trailers of a unary call that crosses to ping-pong",
-		Why:   "a ping-pong handler has none to send",
+		Why:   "a ping-pong handler has none to send, and a reply has one map for both",
 		apply: (*cell).unaryHeaders,
 	},
 	{
@@ -235,6 +235,11 @@ func (c *cell) errors() bool {
 		c.want.End = live.Ended{Kind: "error", Code: 6, Message: fmt.Sprintf("remote or network error[remote]: rpc error: code = %d desc = %s", c.twin.End.Code, c.twin.End.Message)}
 		return true
 	}
+	if c.way.cross == ttstreamToGrpc && strings.Contains(c.name, "unary_unknown") {
+		// The codes of Kitex are the types of its exceptions (B7).
+		c.want.End = live.Ended{Kind: "error", Code: c.twin.End.Code, Message: "remote or network error[remote]: " + c.twin.End.Message}
+		return true
+	}
 	_, wantText := unwrap(c.want.End)
 	gotCode, gotText := unwrap(c.got.End)
 	wantCode, _ := unwrap(c.want.End)
@@ -256,7 +261,7 @@ func (c *cell) silence() bool {
 	}
 	switch c.way.cross {
 	case ttstreamToGrpc:
-		if c.twin.End.Kind == "status" && c.got.End.Kind == "error" {
+		if !c.unary() && c.twin.End.Kind == "status" && c.got.End.Kind == "error" {
 			c.want.End = ttstreamForm(c.twin.End)
 			return true
 		}
@@ -314,9 +319,16 @@ func (c *cell) unaryHeaders() bool {
 		return false
 	}
 	changed := false
+	for k, v := range c.want.Trailers {
+		if k != otherKeys && slices.Equal(c.got.Headers[k], v) {
+			c.want.Headers[k] = v // the metadata of a ping-pong reply is one map
+			delete(c.want.Trailers, k)
+			changed = true
+		}
+	}
 	for _, m := range []map[string][]string{c.want.Headers, c.want.Trailers} {
 		for k := range m {
-			if len(c.got.Headers[k])+len(c.got.Trailers[k]) == 0 {
+			if len(c.got.Headers[k])+len(c.got.Trailers[k]) == 0 && c.way.cross == grpcToTtstream {
 				delete(m, k)
 				changed = true
 			}
