@@ -70,6 +70,13 @@ pub(crate) async fn serve(
     }
     // Each stream learns of it, and ends its backend's side (streaming-wire C5.6).
     for stream in streams.borrow().values() {
+        if let Lost::TooLong { id, error } = &end
+            && *id == stream.encoder.stream_id()
+        {
+            // The one that is to blame can still be told.
+            stream.fail(Fault::sent(FaultKind::OverLimit, error.to_string()));
+            continue;
+        }
         stream.machine.borrow_mut().lost();
         let _room = stream.queue.push(Event::End(End::Reset(Reset::Lost(Protocol::TtStream))));
     }
@@ -78,6 +85,7 @@ pub(crate) async fn serve(
         if calls.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+    let _told = tokio::time::timeout(LAST_WORDS, poll_fn(|cx| driver.shared.link.poll_flush(cx))).await;
 }
 
 /// What the streams of a connection have in common.
@@ -98,6 +106,15 @@ struct Stream {
     encoder: StreamEncoder,
     /// Whether nobody listens any more; what comes is passed over.
     over: Cell<bool>,
+}
+
+impl Stream {
+    /// Ends the stream for a reason of the proxy's own.
+    fn fail(&self, fault: Fault) {
+        if !self.over.replace(true) {
+            self.queue.fail(fault);
+        }
+    }
 }
 
 /// The way of one stream.
@@ -170,13 +187,18 @@ impl<H: Handle + 'static> Driver<H> {
         let event = match stream.machine.borrow_mut().received(&frame)? {
             ServerEvent::HalfClose(_) => Event::End(End::HalfClose(Some(frame.clone()))),
             ServerEvent::Reset(reset) => Event::End(End::Reset(wire::reset_of(&reset))),
-            ServerEvent::Message => wire::data(frame.clone()),
+            ServerEvent::Message => match wire::data(frame.clone(), self.shared.settings.max_message) {
+                Ok(event) => event,
+                Err(fault) => {
+                    stream.fail(fault);
+                    return Ok(None);
+                }
+            },
             _ => return Ok(None),
         };
         if !stream.over.get() && !stream.queue.push(event) {
             let text = format!("the backend does not take the stream's messages; {} wait", self.shared.held());
-            stream.queue.fail(Fault::sent(FaultKind::OverLimit, text));
-            stream.over.set(true);
+            stream.fail(Fault::sent(FaultKind::OverLimit, text));
         }
         Ok(None)
     }
@@ -431,5 +453,7 @@ impl<H> Drop for CallerSide<H> {
 const FRAMES_A_TURN: usize = 64;
 /// What a connection may hold, in budgets of one stream.
 const CONNECTION_SHARE: usize = 4;
+/// How long what is still to be said may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Why a connection without streams ends.
 const IDLE: &str = "opening another stream";

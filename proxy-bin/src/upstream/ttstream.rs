@@ -65,7 +65,7 @@ impl Links {
     /// # Errors
     ///
     /// No connection can be had.
-    pub(crate) async fn ready(&self) -> Result<Rc<Connection>, Fault> {
+    pub(crate) async fn ready(self: &Rc<Self>) -> Result<Rc<Connection>, Fault> {
         if self.settings.pool == StreamPool::Mux { self.share().await } else { self.checkout().await }
     }
 
@@ -74,11 +74,7 @@ impl Links {
     /// # Errors
     ///
     /// The stream has no form in ttstream.
-    pub(crate) fn open(
-        self: &Rc<Self>,
-        connection: Rc<Connection>,
-        head: &StreamHead,
-    ) -> Result<Box<dyn Side>, Fault> {
+    pub(crate) fn open(self: &Rc<Self>, connection: Rc<Connection>, head: &StreamHead) -> Result<Box<dyn Side>, Fault> {
         if head.codec() != Codec::Thrift {
             let text = "ttstream carries Thrift alone, and the call is not application/grpc+thrift";
             return Err(Fault::unsent(FaultKind::NotConvertible, text));
@@ -109,6 +105,7 @@ impl Links {
             live: Cell::new(true),
             meter: Rc::new(Meter::new(budget, Some(Rc::clone(worker)))),
             stream_budget: *stream_budget,
+            max_message: *max_message,
             counters: Arc::clone(counters),
         }))
     }
@@ -125,14 +122,14 @@ impl Links {
     }
 
     /// The connection that all streams share.
-    async fn share(&self) -> Result<Rc<Connection>, Fault> {
+    async fn share(self: &Rc<Self>) -> Result<Rc<Connection>, Fault> {
         let mut shared = self.shared.lock().await;
         if let Some(connection) = shared.as_ref().filter(|connection| connection.live.get()) {
             self.settings.counters.upstream_reused.add_one();
             return Ok(Rc::clone(connection));
         }
         let connection = self.connect().await?;
-        tokio::task::spawn_local(drive(Rc::clone(&connection), self.settings.clone()));
+        tokio::task::spawn_local(drive(Rc::clone(&connection), Rc::clone(self)));
         Ok(Rc::clone(shared.insert(connection)))
     }
 
@@ -149,8 +146,8 @@ impl Links {
 }
 
 /// The task of a shared connection.
-async fn drive(connection: Rc<Connection>, settings: Settings) {
-    let mut idle = Stall::new(settings.timeouts.idle);
+async fn drive(connection: Rc<Connection>, links: Rc<Links>) {
+    let mut idle = Stall::new(links.settings.timeouts.idle);
     let lost = poll_fn(|cx| {
         connection.link.set_task(cx);
         for _ in 0..FRAMES_A_TURN {
@@ -177,7 +174,11 @@ async fn drive(connection: Rc<Connection>, settings: Settings) {
         }
     })
     .await;
-    connection.lose(&lost, &settings);
+    connection.lose(&lost, &links.settings);
+    let mut shared = links.shared.lock().await;
+    if shared.as_ref().is_some_and(|shared| Rc::ptr_eq(shared, &connection)) {
+        *shared = None;
+    }
 }
 
 /// One connection to a backend and its streams.
@@ -189,6 +190,7 @@ pub(crate) struct Connection {
     live: Cell<bool>,
     meter: Rc<Meter>,
     stream_budget: usize,
+    max_message: usize,
     counters: Arc<Counters>,
 }
 
@@ -261,7 +263,13 @@ impl Connection {
         };
         let event = match event {
             ClientEvent::Header => Event::Headers(Metadata::Frame(frame.clone())),
-            ClientEvent::Message => wire::data(frame.clone()),
+            ClientEvent::Message => match wire::data(frame.clone(), self.max_message) {
+                Ok(event) => event,
+                Err(fault) => {
+                    stream.queue.fail(fault);
+                    return Ok(());
+                }
+            },
             ClientEvent::Meta => Event::Meta(frame.clone()),
             ClientEvent::End(outcome) => Event::End(End::Trailers(Trailers {
                 outcome: wire::outcome_of(&outcome),
@@ -299,11 +307,17 @@ impl Connection {
         self.live.set(false);
         let Settings { cluster, address, .. } = settings;
         let kind = match lost {
-            Lost::Malformed(_) | Lost::Broken(_) => FaultKind::BadReply,
+            Lost::Malformed(_) | Lost::TooLong { .. } | Lost::Broken(_) => FaultKind::BadReply,
             _ => FaultKind::UpstreamClosed,
         };
         for stream in self.streams.borrow().values() {
             stream.machine.borrow_mut().lost();
+            if let Lost::TooLong { id, error } = lost
+                && *id == stream.encoder.stream_id()
+            {
+                stream.queue.fail(Fault::sent(FaultKind::OverLimit, format!("response: {error}")));
+                continue;
+            }
             let text = format!("cluster {cluster}: ttstream connection to {address} lost: {lost}");
             let _room = stream.queue.push(Event::End(End::Fault(Fault::sent(kind, text))));
         }

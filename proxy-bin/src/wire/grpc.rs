@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use grpc_frame::DecodeError;
 use grpc_frame::content_type;
 use grpc_frame::message::{CompressedFlag, Head};
 use grpc_frame::metadata::{self, BIZ_EXTRA, BIZ_STATUS, NameKind};
@@ -19,34 +20,41 @@ use crate::wire::http2;
 /// The end that the trailers of a backend tell. What would make a Kitex client's reader panic (streaming-wire B7) is
 /// replaced.
 pub(crate) fn trailers(mut fields: HeaderMap, only: bool) -> Trailers {
-    let outcome = match fields.get(GRPC_STATUS) {
-        Some(status) if status == "0" => StreamOutcome::Ok,
-        Some(status) => match Code::parse(status.as_bytes()) {
-            Ok(code) => failure(&mut fields, code),
-            Err(error) => unreadable(&mut fields, error.to_string()),
-        },
-        // As every client reads it (B6).
-        None => StreamOutcome::Status { code: Code::UNKNOWN.0, message: Bytes::new() },
+    let outcome = match outcome(&fields) {
+        Ok(outcome) => outcome,
+        Err(error) => unreadable(&mut fields, &error),
     };
     Trailers { outcome, metadata: Metadata::Http2(fields), only }
 }
 
-fn failure(fields: &mut HeaderMap, code: Code) -> StreamOutcome {
-    let text = |name: HeaderName| fields.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
-    let message = Bytes::from(status::decode_message(text(GRPC_MESSAGE)).into_owned());
-    // Of repeated keys Kitex takes the last (B7).
-    let last = |name: &str| fields.get_all(name).iter().next_back().map(HeaderValue::as_bytes);
-    match last(BIZ_STATUS).map(metadata::parse_biz_status) {
-        _ if code == Code::OK => StreamOutcome::Ok,
-        None => StreamOutcome::Status { code: code.0, message },
-        Some(Ok(status)) => {
-            StreamOutcome::Business { status, message, extra: last(BIZ_EXTRA).map(Bytes::copy_from_slice) }
-        }
-        Some(Err(error)) => unreadable(fields, error.to_string()),
+/// How the call ended. Of repeated keys Kitex takes the last, and reads them all.
+fn outcome(fields: &HeaderMap) -> Result<StreamOutcome, DecodeError> {
+    let mut code = None;
+    for status in fields.get_all(GRPC_STATUS) {
+        code = Some(if status == "0" { Code::OK } else { Code::parse(status.as_bytes())? });
     }
+    let mut business = None;
+    for status in fields.get_all(BIZ_STATUS) {
+        business = Some(metadata::parse_biz_status(status.as_bytes())?);
+    }
+    let text = || {
+        let text = fields.get(GRPC_MESSAGE).map(HeaderValue::as_bytes).unwrap_or_default();
+        Bytes::from(status::decode_message(text).into_owned())
+    };
+    Ok(match (code, business) {
+        (Some(Code::OK), _) => StreamOutcome::Ok,
+        (Some(_), Some(status)) => {
+            let extra = fields.get_all(BIZ_EXTRA).iter().next_back();
+            let extra = extra.map(|extra| Bytes::copy_from_slice(extra.as_bytes()));
+            StreamOutcome::Business { status, message: text(), extra }
+        }
+        (Some(code), None) => StreamOutcome::Status { code: code.0, message: text() },
+        // As every client reads it (B6).
+        (None, _) => StreamOutcome::Status { code: Code::UNKNOWN.0, message: Bytes::new() },
+    })
 }
 
-fn unreadable(fields: &mut HeaderMap, why: String) -> StreamOutcome {
+fn unreadable(fields: &mut HeaderMap, why: &DecodeError) -> StreamOutcome {
     let message = format!("proxy: the backend's trailers can't be forwarded: {why}");
     fields.remove(BIZ_STATUS);
     set_status(fields, Code::INTERNAL, message.as_bytes());

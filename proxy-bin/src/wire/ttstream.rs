@@ -50,6 +50,8 @@ pub(crate) enum Lost {
     Io(#[from] io::Error),
     #[error("unreadable frame: {0}")]
     Malformed(#[from] DecodeError),
+    #[error("a frame of stream {id}: {error}")]
+    TooLong { id: i32, error: DecodeError },
     #[error("{0}")]
     Broken(#[from] ConnectionError),
     #[error("too slow {0}")]
@@ -93,7 +95,7 @@ impl Link {
                         return Poll::Ready(Ok(frame));
                     }
                     Ok(None) => {}
-                    Err(ttstream::CodecError::Decode(error)) => return Poll::Ready(Err(error.into())),
+                    Err(ttstream::CodecError::Decode(error)) => return Poll::Ready(Err(self.refused(error))),
                     Err(error) => return Poll::Ready(Err(io::Error::other(error).into())),
                 }
             }
@@ -109,6 +111,17 @@ impl Link {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// Why a frame can't be read, and whose it is, where that is known: its stream may be answered.
+    fn refused(&self, error: DecodeError) -> Lost {
+        let id = self.conn.with_inbox(|inbox| {
+            let head = inbox
+                .first_chunk::<12>()
+                .filter(|_| matches!(error, DecodeError::Header(ttheader::DecodeError::TooLarge { .. })));
+            head.map(|&[.., a, b, c, d]| i32::from_be_bytes([a, b, c, d]))
+        });
+        id.map_or(Lost::Malformed(error), |id| Lost::TooLong { id, error })
     }
 
     /// Writes what waits.
@@ -287,9 +300,14 @@ impl Queue {
     }
 }
 
-/// The message of a data frame.
-pub(crate) fn data(frame: Frame) -> Event {
-    Event::Data(Data { bytes: frame.payload(), framing: Framing::Message(frame), last: false })
+/// The message of a data frame, or the reason why it can't travel.
+pub(crate) fn data(frame: Frame, max_message: usize) -> Result<Event, Fault> {
+    let bytes = frame.payload();
+    if bytes.len() > max_message {
+        let text = format!("a message of {} bytes, {max_message} are allowed (`max_message`)", bytes.len());
+        return Err(Fault::sent(FaultKind::OverLimit, text));
+    }
+    Ok(Event::Data(Data { bytes, framing: Framing::Message(frame), last: false }))
 }
 
 /// A reset, read from an rst frame.

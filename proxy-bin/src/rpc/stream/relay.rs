@@ -44,6 +44,7 @@ pub(crate) async fn relay(down: &mut dyn Side, up: &mut dyn Side, limits: Limits
         timers: Timers::new(limits),
         grace: None,
         answered: false,
+        reset: None,
     };
     poll_fn(|cx| {
         if drain.has_expired() {
@@ -65,6 +66,8 @@ struct Relay {
     /// Runs once the backend takes nothing more and still has not said how the stream ends.
     grace: Option<Pin<Box<Sleep>>>,
     answered: bool,
+    /// A reset of the backend that lets what came before it leave first, and the turns that it still waits.
+    reset: Option<(Reset, u8)>,
 }
 
 /// One direction.
@@ -135,6 +138,14 @@ impl Flow {
 
 impl Relay {
     fn poll(&mut self, cx: &mut Context<'_>, down: &mut dyn Side, up: &mut dyn Side) -> Poll<Ended> {
+        if let Some((reset, turns)) = &mut self.reset {
+            if *turns > 0 {
+                *turns = turns.saturating_sub(1);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready(Self::end(End::Reset(reset.clone()), down, up));
+        }
         let mut moved = false;
         if !self.request.done
             && let Poll::Ready(step) = self.request.poll(cx, down, up, &mut moved, &mut false)
@@ -149,6 +160,11 @@ impl Relay {
             return Poll::Ready(by_caller(reset, up));
         }
         match self.response.poll(cx, up, down, &mut moved, &mut self.answered) {
+            Poll::Ready(Moved::End(End::Reset(reset))) => {
+                self.reset = Some((reset, RESET_TURNS));
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Poll::Ready(Moved::End(end)) => return Poll::Ready(Self::end(end, down, up)),
             // Its end comes yet.
             Poll::Ready(Moved::HalfClosed) => cx.waker().wake_by_ref(),
@@ -280,6 +296,9 @@ impl Timers {
     }
 }
 
+/// Turns of the worker in which a connection writes what has been sent before a reset: `h2` forgets what it has not
+/// written.
+const RESET_TURNS: u8 = 2;
 /// The error code of HTTP/2 for what nobody wants any more.
 const CANCEL: u32 = 8;
 /// How long a backend that takes nothing more may take to say why.

@@ -56,7 +56,9 @@ impl Link {
             self.open.set(false);
             return false;
         }
-        self.streams.get() < requests.current_max_send_streams()
+        // Until the peer has told its limit, the only one that is certain is the first.
+        let limit = if self.is_settled() { requests.current_max_send_streams() } else { 1 };
+        self.streams.get() < limit
     }
 
     /// Sends a request's HEADERS, never its end: a Kitex server waits for ever for a message that does not come in a
