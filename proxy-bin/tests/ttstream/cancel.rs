@@ -73,16 +73,14 @@ fn after_the_half_close_a_cancel_comes_alone() {
 #[test]
 fn what_came_before_a_cancel_is_delivered_before_it() {
     let way = named();
-    let mut caller = way.caller();
+    let mut stream = way.open();
     let rst = TtFrame::rst(7, METHOD, 12_007, "why", "");
     // In one write, with the trailer that a stock caller sends behind it.
-    caller.send_all([&opening(7), &data("a").with_id(7), &data("b").with_id(7), &rst, &end().with_id(7)]);
-    let mut backend = way.backend.accept();
-    let up = opened(&mut backend);
-    backend.expect(&data("a").with_id(up));
-    backend.expect(&data("b").with_id(up));
-    expect_rst(&mut backend, up, 12_007, "why", "p1", true);
-    still_good(Stream { caller, backend, id: 7, up });
+    stream.caller.send_all([&data("a").with_id(7), &data("b").with_id(7), &rst, &end().with_id(7)]);
+    stream.backend.expect(&data("a").with_id(stream.up));
+    stream.backend.expect(&data("b").with_id(stream.up));
+    expect_rst(&mut stream.backend, stream.up, 12_007, "why", "p1", true);
+    still_good(stream);
 }
 
 #[test]

@@ -11,12 +11,17 @@
 )]
 
 mod answers;
+mod bytes;
 mod cancel;
+mod drain;
+mod from_grpc;
 mod outcomes;
 mod pools;
+mod pressure;
 mod sequences;
 #[path = "../proxy/support.rs"]
 #[allow(dead_code, reason = "these tests have no use for a proxy in a process of its own")]
 mod support;
 mod time;
+mod to_grpc;
 mod way;

@@ -151,21 +151,28 @@ fn a_connection_that_its_backend_closed_while_idle_is_not_used_again() {
 }
 
 #[test]
-fn a_connection_that_is_idle_for_too_long_is_closed() {
-    for pool in ["long", "mux"] {
-        let way = Way::with(|setup| setup.cluster(&format!("stream_pool = \"{pool}\"\nidle_timeout = \"1s\"")));
-        let mut stream = way.open();
-        // Not while a stream is open, however quiet.
-        stream.backend.expect_silence(Duration::from_millis(2500));
-        stream.finish();
-        stream.backend.expect_close();
-        way.eventually("it is closed", |totals| totals.upstream_open == 0);
-        let mut caller = stream.caller;
-        caller.send(&opening(8));
-        let mut backend = way.backend.accept();
-        let up = opened(&mut backend);
-        Stream { caller, backend, id: 8, up }.finish();
-    }
+fn an_idle_connection_is_closed() {
+    idle_connection_is_closed("long");
+}
+
+#[test]
+fn an_idle_shared_connection_is_closed() {
+    idle_connection_is_closed("mux");
+}
+
+fn idle_connection_is_closed(pool: &str) {
+    let way = Way::with(|setup| setup.cluster(&format!("stream_pool = \"{pool}\"\nidle_timeout = \"1s\"")));
+    let mut stream = way.open();
+    // Not while a stream is open, however quiet.
+    stream.backend.expect_silence(Duration::from_millis(2500));
+    stream.finish();
+    stream.backend.expect_close();
+    way.eventually("it is closed", |totals| totals.upstream_open == 0);
+    let mut caller = stream.caller;
+    caller.send(&opening(8));
+    let mut backend = way.backend.accept();
+    let up = opened(&mut backend);
+    Stream { caller, backend, id: 8, up }.finish();
 }
 
 #[test]
