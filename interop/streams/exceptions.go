@@ -248,7 +248,7 @@ func (c *cell) errors() bool {
 			wantCode = code
 		}
 	}
-	if wantText != gotText || gotCode >= 0 && wantCode >= 0 && gotCode != wantCode && gotCode != 13 {
+	if wantText != gotText || gotCode >= 0 && wantCode >= 0 && gotCode != wantCode {
 		return false
 	}
 	c.want.End = c.got.End
