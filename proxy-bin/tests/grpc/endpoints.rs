@@ -279,7 +279,9 @@ fn a_stream_that_waits_for_room_goes_when_another_ends() {
     }
     eventually("the last one gets the room of another", || {
         for conn in &mut conns {
-            if let Some(frame) = conn.poll_frame(Duration::from_millis(1)).filter(|frame| frame.fields.contains(":path")) {
+            if let Some(frame) =
+                conn.poll_frame(Duration::from_millis(1)).filter(|frame| frame.fields.contains(":path"))
+            {
                 conn.trailers(frame.stream(), 0, "");
                 answered += 1;
             }
