@@ -11,6 +11,7 @@ use grpc_frame::metadata::{self, BIZ_EXTRA, BIZ_STATUS, NameKind};
 use grpc_frame::status::{self, Code, Compat};
 use h2::{Reason, SendStream};
 use http::header::{CONTENT_TYPE, TE};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::rpc::stream::{Data, Entry, Framing, Metadata, Reset, StreamHead, StreamOutcome, Trailers};
@@ -164,6 +165,13 @@ pub(crate) fn add_entries<'a>(fields: &mut HeaderMap, entries: impl Iterator<Ite
     dropped
 }
 
+/// The path of a method that another protocol names; none where a name would be read as something else in it.
+pub(crate) fn path(package: &str, service: &[u8], method: &[u8]) -> Option<PathAndQuery> {
+    let name =
+        |name: &[u8]| str::from_utf8(name).ok().filter(|name| !name.contains(['/', '?', '#'])).map(str::to_owned);
+    grpc_frame::path::build(package, &name(service)?, &name(method)?).parse().ok()
+}
+
 /// The fields of a request for a stream that another protocol opened, timeout and pseudo fields apart (D1).
 pub(crate) fn request_fields(head: &StreamHead) -> (HeaderMap, u64) {
     let mut fields = HeaderMap::new();
@@ -234,3 +242,18 @@ pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static(grpc_frame::
 
 /// A message of this size is not copied behind its prefix, in bytes.
 const COPY_BELOW: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_part_of_a_path_or_there_is_none() {
+        let text = |service: &[u8], method: &[u8]| path("p", service, method).map(|path| path.to_string());
+        assert_eq!(text(b"Live", b"Ask").as_deref(), Some("/p.Live/Ask"));
+        for method in [&b"a/b"[..], b"Ask?x", b"Ask#x", b"Ask me", b"\xff"] {
+            assert_eq!(text(b"Live", method), None);
+        }
+        assert_eq!(text(b"Live/Other", b"Ask"), None);
+    }
+}

@@ -257,8 +257,8 @@ fn metadata_goes_both_ways() {
     for key in ["isn", "content-type", "grpc-status"] {
         assert_eq!(reply.string_value(key.as_bytes()), None, "{key}");
     }
-    // `not a name`, Env; the details, the second `x-both`.
-    assert_eq!(proxy.totals().metadata_dropped, 4);
+    // `not a name`, Env; `isn`, which is not the backend's to set, the details, the second `x-both`.
+    assert_eq!(proxy.totals().metadata_dropped, 5);
 }
 
 #[test]

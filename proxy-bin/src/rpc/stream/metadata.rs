@@ -72,6 +72,11 @@ fn fields_entries<'a>(fields: &'a HeaderMap, mut dropped: impl FnMut()) -> impl 
                 Some(Entry { key: key.into_bytes().into(), value: value.into() })
             }
             _ if is_identity(name) => None,
+            // As a key it would be taken for what the protocol itself says.
+            _ if is_own(name.as_bytes()) => {
+                dropped();
+                None
+            }
             _ if metadata::is_binary(name) => match metadata::decode_bin("-bin", value) {
                 Ok(bytes) => Some(Entry { key: name.as_bytes().into(), value: bytes.into() }),
                 Err(_) => {
@@ -85,15 +90,46 @@ fn fields_entries<'a>(fields: &'a HeaderMap, mut dropped: impl FnMut()) -> impl 
 }
 
 fn frame_entries(frame: &Frame) -> impl Iterator<Item = Entry<'_>> {
-    let own = [keys::IDL_SERVICE_NAME, keys::CANCEL_PATH, keys::BIZ_STATUS, keys::BIZ_MESSAGE, keys::BIZ_EXTRA];
-    frame
-        .pairs()
-        .filter(move |(key, _)| !own.contains(key))
-        .map(|(key, value)| Entry { key: key.into(), value: value.into() })
+    frame.pairs().filter(|(key, _)| !is_own(key)).map(|(key, value)| Entry { key: key.into(), value: value.into() })
+}
+
+/// Whether a string key says something about one message, stream or connection, or has its own place in another protocol:
+/// it is not metadata that travels, and metadata must not pass for it.
+pub(crate) fn is_own(key: &[u8]) -> bool {
+    let own = [
+        keys::IDL_SERVICE_NAME,
+        keys::CANCEL_PATH,
+        keys::BIZ_STATUS,
+        keys::BIZ_MESSAGE,
+        keys::BIZ_EXTRA,
+        ttheader::keys::CONNECTION_RESET,
+        ttheader::keys::CRC32C,
+    ];
+    own.contains(&key) || key.starts_with(ttheader::keys::PAYLOAD_VALIDATOR_PREFIX)
 }
 
 /// Fields that say who calls whom: a head has methods for them.
 fn is_identity(name: &str) -> bool {
     [metadata::SOURCE_SERVICE, metadata::SOURCE_METHOD, metadata::DESTINATION_SERVICE, metadata::DESTINATION_METHOD]
         .contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn no_field_passes_for_what_the_other_protocol_says_itself() {
+        let mut fields = HeaderMap::new();
+        for name in ["isn", "ttscp", "biz-message", "biz-status", "crrst", "crc32c", "content-type", "x-key"] {
+            fields.insert(name, HeaderValue::from_static("value"));
+        }
+        let mut dropped = 0;
+        let metadata = Metadata::Http2(fields);
+        let keys: Vec<_> = metadata.entries(|| dropped += 1).map(|entry| entry.key.into_owned()).collect();
+        assert_eq!(keys, [b"x-key"]);
+        assert_eq!(dropped, 5, "what gRPC takes away by itself is not counted");
+    }
 }

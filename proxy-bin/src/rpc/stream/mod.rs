@@ -13,6 +13,7 @@ use bytes::Bytes;
 use ttstream::Frame;
 
 pub use head::{Codec, HeadForm, StreamHead};
+pub(crate) use metadata::is_own;
 pub use metadata::{Entry, Metadata};
 pub(crate) use relay::{Ended, Limits, relay, send_end};
 

@@ -203,13 +203,11 @@ impl Links {
 
     /// The request for a stream of another protocol (streaming-wire D1).
     fn bridged(&self, head: &StreamHead) -> Option<Request<()>> {
-        let name = |bytes: &[u8]| str::from_utf8(bytes).ok().map(str::to_owned);
-        let (service, method) = (name(head.service())?, name(head.method())?);
         let package = self.settings.package.as_deref().unwrap_or_default();
-        let path = grpc_frame::path::build(package, &service, &method);
-        let destination = head.destination().filter(|name| !name.is_empty()).unwrap_or(service.as_bytes());
+        let path = grpc::path(package, head.service(), head.method())?;
+        let destination = head.destination().filter(|name| !name.is_empty()).unwrap_or(head.service());
         let mut request = Request::new(());
-        *request.uri_mut() = self.uri(path.parse().ok(), Authority::try_from(destination).ok())?;
+        *request.uri_mut() = self.uri(Some(path), Authority::try_from(destination).ok())?;
         let (fields, dropped) = grpc::request_fields(head);
         self.settings.counters.metadata_dropped.add(dropped);
         *request.headers_mut() = fields;

@@ -11,10 +11,11 @@ use ttheader::{HeaderWriter, IntKey, keys};
 
 use crate::rpc::stream::{
     Closed, Codec, Data, End, Event, Framing, HeadForm, Metadata, Reset, Side, StreamHead, StreamOutcome, Trailers,
+    is_own,
 };
 use crate::rpc::{Call, Fault, FaultKind, Form, Head, Message, Outcome, Outer, Protocol, Reply, Rest};
 use crate::upstream::Cluster;
-use crate::upstream::unary::{self, is_own, prefixed};
+use crate::upstream::unary::{self, prefixed};
 use crate::wire::meter::Meter;
 use crate::wire::pingpong;
 use crate::wire::ttstream::{Messages, pairs_of};
@@ -105,6 +106,7 @@ impl Answered {
             return Err(bad("an empty message is no Thrift struct"));
         }
         let call = request(&self.cluster, *head, &message)?;
+        let version = call.message.shape().version;
         let cluster = Rc::clone(&self.cluster);
         self.state = State::Called(Box::pin(async move {
             match cluster.call(call).await? {
@@ -112,6 +114,8 @@ impl Answered {
                     if reply.outcome() == Outcome::Exception {
                         let broke = |error| Fault::sent(FaultKind::UpstreamClosed, format!("reply broke off: {error}"));
                         reply.collect().await.map_err(broke)?;
+                    } else if reply.shape().version != version {
+                        return Err(Fault::sent(FaultKind::BadReply, "the reply is none of the call's codec"));
                     }
                     Ok(reply)
                 }
@@ -256,9 +260,9 @@ fn request(cluster: &Cluster, head: StreamHead, message: &[u8]) -> Result<Call, 
     let mut unreadable = 0_u64;
     let (pairs, mut dropped) = pairs_of(head.entries(|| unreadable = unreadable.saturating_add(1)));
     dropped = dropped.saturating_add(unreadable);
-    let all = u64::try_from(pairs.len()).unwrap_or(u64::MAX);
-    let travel = pairs.iter().filter(|(key, _)| form.outer == Outer::TtHeader && !is_own(key));
-    dropped = dropped.saturating_add(all.saturating_sub(u64::try_from(travel.clone().count()).unwrap_or(all)));
+    if form.outer == Outer::Plain {
+        dropped = dropped.saturating_add(u64::try_from(pairs.len()).unwrap_or(u64::MAX));
+    }
     cluster.counters().metadata_dropped.add(dropped);
 
     let seqid = cluster.next_seqid();
@@ -266,7 +270,7 @@ fn request(cluster: &Cluster, head: StreamHead, message: &[u8]) -> Result<Call, 
     let timeout = head.deadline.map(remaining_ms);
     let fill = |header: &mut HeaderWriter<'_>| {
         header.string(keys::IDL_SERVICE_NAME, head.service())?;
-        for (key, value) in travel {
+        for (key, value) in &pairs {
             header.string(key, value)?;
         }
         for (key, value) in [

@@ -9,7 +9,7 @@ use grpc_frame::content_type;
 use grpc_frame::metadata::{SOURCE_METHOD, SOURCE_SERVICE, STREAM_LOG_ID};
 use grpc_frame::status::{self, Code};
 use http::header::{CONTENT_TYPE, TE};
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use thrift_codec::{ApplicationException, ErrorProto, MessageHeader, MessageType, Version, exception};
 use ttheader::{EncodeError, HeaderWriter, IntKey, keys};
@@ -17,11 +17,11 @@ use ttheader::{EncodeError, HeaderWriter, IntKey, keys};
 use crate::rpc::drain::Drain;
 use crate::rpc::stream::{
     Closed, Data, End, Entry, Event, Framing, HeadForm, Limits, Metadata, Reset, Side, StreamHead, StreamOutcome,
-    Trailers, relay,
+    Trailers, is_own, relay,
 };
 use crate::rpc::{Call, Fault, FaultKind, Form, Message, Outer, Reply, Rest, StreamTransport};
 use crate::upstream::Cluster;
-use crate::upstream::unary::{self, is_own, prefixed};
+use crate::upstream::unary::{self, prefixed};
 use crate::wire::grpc;
 use crate::wire::pingpong::{self, Origin};
 use crate::wire::ttstream::{Messages, exception_of_reset, pairs_of};
@@ -63,7 +63,7 @@ fn head(cluster: &Cluster, call: &Call) -> Result<Box<StreamHead>, Fault> {
     }
     let header = call.message.header();
     let int = |key| header.and_then(|header| header.int(key)).filter(|value| !value.is_empty());
-    let path = path(cluster.package(), service, call.method()).ok_or_else(|| bad("service or method".into()))?;
+    let path = grpc::path(cluster.package(), service, call.method()).ok_or_else(|| bad("service or method".into()))?;
     let authority = Authority::try_from(int(IntKey::TO_SERVICE).unwrap_or(service)).ok();
     let uri = match authority {
         Some(authority) => Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path).build().ok(),
@@ -98,14 +98,6 @@ fn head(cluster: &Cluster, call: &Call) -> Result<Box<StreamHead>, Fault> {
     let mut head = Box::new(StreamHead::new(form, Rc::clone(&call.downstream)));
     head.deadline = call.deadline;
     Ok(head)
-}
-
-/// The path of a method; none where a name would be read as something else in it.
-fn path(package: &str, service: &[u8], method: &[u8]) -> Option<PathAndQuery> {
-    let plain =
-        |name: &[u8]| str::from_utf8(name).ok().filter(|name| !name.contains(['/', '?', '#'])).map(str::to_owned);
-    let path = grpc_frame::path::build(package, &plain(service)?, &plain(method)?);
-    path.parse().ok()
 }
 
 /// The caller's side of the stream: says the one message, and collects the answer.
@@ -178,7 +170,7 @@ impl Caller {
             let [headers, trailers] = &metadata;
             let mut entries: Vec<_> = headers.entries(|| unreadable(1)).collect();
             entries.extend(trailers.entries(|| unreadable(1)));
-            pairs_of(entries.into_iter().filter(|entry| !is_own(&entry.key)))
+            pairs_of(entries.into_iter())
         };
         cluster.counters().metadata_dropped.add(dropped.saturating_add(doubled));
 

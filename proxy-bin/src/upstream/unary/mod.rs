@@ -8,7 +8,7 @@ mod ask;
 use bytes::{Bytes, BytesMut};
 use grpc_frame::message::{CompressedFlag, Head};
 use thrift_codec::MessageHeader;
-use ttheader::{EncodeError, Flags, HeaderWriter, ProtocolId, keys};
+use ttheader::{EncodeError, Flags, HeaderWriter, ProtocolId};
 
 use crate::rpc::{Fault, FaultKind, Form, Message, Outer};
 use crate::wire::pingpong::decode::Limits;
@@ -66,21 +66,6 @@ fn prefixed(len: u64, first: Bytes) -> Result<[Bytes; 2], Fault> {
     } else {
         [Bytes::copy_from_slice(&head), first]
     })
-}
-
-/// Whether a string key says something about one message or connection of a ping-pong protocol, or has its own place in
-/// another: it is not metadata that travels, and metadata must not pass for it.
-fn is_own(key: &[u8]) -> bool {
-    let own = [
-        keys::IDL_SERVICE_NAME,
-        keys::CONNECTION_RESET,
-        keys::CRC32C,
-        keys::BIZ_STATUS,
-        keys::BIZ_MESSAGE,
-        keys::BIZ_EXTRA,
-        keys::CANCEL_PATH,
-    ];
-    own.contains(&key) || key.starts_with(keys::PAYLOAD_VALIDATOR_PREFIX)
 }
 
 /// About what a header takes, in bytes.
