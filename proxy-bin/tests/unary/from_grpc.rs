@@ -340,11 +340,9 @@ fn long_messages_pass_up_to_the_limit() {
 #[test]
 fn a_reply_that_breaks_off_is_no_clean_end() {
     let backend = RawServer::start(|mut conn| {
-        while let Some(call) = conn.next_call() {
-            let reply = call.reply().text(&"x".repeat(1 << 20)).bytes();
-            conn.send(&reply[..reply.len() - 10]);
-            return;
-        }
+        let Some(call) = conn.next_call() else { return };
+        let reply = call.reply().text(&"x".repeat(1 << 20)).bytes();
+        conn.send(&reply[..reply.len() - 10]);
     });
     let proxy = setup(&backend, "framed").start();
     let mut client = RawH2::client(proxy.addr());
