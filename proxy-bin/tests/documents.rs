@@ -14,25 +14,29 @@ fn the_table_of_defaults_is_the_code() {
     let size = |bytes: u64| {
         if bytes.is_multiple_of(1 << 20) { format!("`{}MiB`", bytes >> 20) } else { format!("`{}KiB`", bytes >> 10) }
     };
+    // A key of several tables has its defaults in their order.
     let defaults = [
-        ("drain", time(defaults::DRAIN)),
-        ("max_message", size(defaults::MAX_MESSAGE)),
-        ("cut_through", size(defaults::CUT_THROUGH)),
-        ("max_in_flight", format!("`{}`", defaults::MAX_IN_FLIGHT)),
-        ("max_connections", format!("`{}`", defaults::MAX_CONNECTIONS)),
-        ("sniff_timeout", time(defaults::SNIFF_TIMEOUT)),
-        ("half_close_timeout", time(defaults::HALF_CLOSE_TIMEOUT)),
-        ("connect_timeout", time(defaults::CONNECT_TIMEOUT)),
-        ("idle_timeout", time(defaults::IDLE_TIMEOUT)),
-        ("read_timeout", time(defaults::READ_TIMEOUT)),
-        ("write_timeout", time(defaults::WRITE_TIMEOUT)),
+        ("name", vec![format!("`{}`", defaults::NAME), "the address".into(), "its number".into()]),
+        ("drain", vec![time(defaults::DRAIN)]),
+        ("stream_memory", vec![size(defaults::STREAM_MEMORY)]),
+        ("max_message", vec![size(defaults::MAX_MESSAGE)]),
+        ("cut_through", vec![size(defaults::CUT_THROUGH)]),
+        ("max_in_flight", vec![format!("`{}`", defaults::MAX_IN_FLIGHT)]),
+        ("max_connections", vec![format!("`{}`", defaults::MAX_CONNECTIONS)]),
+        ("max_streams", vec![format!("`{}`", defaults::MAX_STREAMS)]),
+        ("sniff_timeout", vec![time(defaults::SNIFF_TIMEOUT)]),
+        ("half_close_timeout", vec![time(defaults::HALF_CLOSE_TIMEOUT)]),
+        ("connect_timeout", vec![time(defaults::CONNECT_TIMEOUT)]),
+        ("idle_timeout", vec![time(defaults::LISTENER_IDLE_TIMEOUT), time(defaults::IDLE_TIMEOUT)]),
+        ("keepalive", vec![time(defaults::LISTENER_KEEPALIVE), time(defaults::CLUSTER_KEEPALIVE)]),
+        ("stream_budget", vec![size(defaults::STREAM_BUDGET), size(defaults::STREAM_BUDGET)]),
+        ("read_timeout", vec![time(defaults::READ_TIMEOUT), time(defaults::READ_TIMEOUT)]),
+        ("write_timeout", vec![time(defaults::WRITE_TIMEOUT), time(defaults::WRITE_TIMEOUT)]),
     ];
-    for (key, default) in defaults {
-        let rows: Vec<_> = readme.lines().filter(|line| line.starts_with(&format!("| `{key}` |"))).collect();
-        assert!(!rows.is_empty(), "{key} is not in the table");
-        for row in rows {
-            assert_eq!(row.split('|').nth(2).map(str::trim), Some(&*default), "{row}");
-        }
+    for (key, defaults) in defaults {
+        let rows = readme.lines().filter(|line| line.starts_with(&format!("| `{key}` |")));
+        let told: Vec<_> = rows.filter_map(|row| row.split('|').nth(2)).map(str::trim).collect();
+        assert_eq!(told, defaults, "{key}");
     }
     assert!(readme.contains(&format!("weight = {} }}`", defaults::WEIGHT)));
 }

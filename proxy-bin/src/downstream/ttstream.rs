@@ -10,13 +10,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use grpc_frame::status;
 use ttstream::stream::{Server, ServerEvent, opens};
 use ttstream::{Exception, Frame, StreamEncoder};
 
 use crate::downstream::calls::Calls;
 use crate::rpc::drain::{Drain, QUIET};
 use crate::rpc::stream::{
-    Closed, Data, End, Event, Framing, HeadForm, Metadata, Reset, Side, StreamHead, Trailers, send_end,
+    Closed, Data, End, Event, Framing, HeadForm, Metadata, Reset, Side, StreamHead, StreamOutcome, Trailers, send_end,
 };
 use crate::rpc::{Downstream, Fault, FaultKind, Handle, Protocol};
 use crate::telemetry::Counters;
@@ -322,28 +323,28 @@ impl<H> CallerSide<H> {
     }
 
     fn send_end(&mut self, end: End) {
-        let fault = |fault: &Fault| {
-            let (code, text) = wire::exception_of_fault(fault);
-            (Some((code, Bytes::from(text))), Vec::new())
-        };
         let mut own = Vec::new();
         let mut metadata = None;
         let (exception, pairs) = match &end {
             End::Trailers(Trailers { metadata: Metadata::Frame(frame), .. }) => return self.trailer_frame(frame),
             End::Trailers(Trailers { outcome, metadata: fields, .. }) => {
                 metadata = Some(fields);
-                wire::trailer_of(outcome)
+                let cut = self.messages.as_ref().is_some_and(|messages| !messages.is_between_messages());
+                if cut && *outcome == StreamOutcome::Ok {
+                    // As a client of gRPC reads it.
+                    let text = status::rpc_error(status::Code::INTERNAL, b"proxy: the backend ended inside a message");
+                    (Some((ttstream::Code::INTERNAL_ERROR, text.into())), Vec::new())
+                } else {
+                    wire::trailer_of(outcome)
+                }
             }
             End::HalfClose(_) => (None, Vec::new()),
             End::Reset(Reset::Rst { code, message, path }) if self.rst => {
                 self.reset(&Reset::Rst { code: *code, message: message.clone(), path: path.clone() });
                 return;
             }
-            End::Reset(reset) => {
-                let (code, text) = wire::exception_of_reset(reset);
-                (Some((code, text)), Vec::new())
-            }
-            End::Fault(refused) => fault(refused),
+            End::Reset(reset) => (Some(wire::exception_of_reset(reset)), Vec::new()),
+            End::Fault(fault) => (Some(wire::exception_of_fault(fault)), Vec::new()),
         };
         own.extend(pairs.iter().map(|(key, value)| ((*key).into(), (&**value).into())));
         if let Some(metadata) = metadata {

@@ -180,6 +180,9 @@ impl Cluster {
         transport: StreamTransport,
         head: Box<StreamHead>,
     ) -> Result<Box<dyn Side>, Fault> {
+        if transport == StreamTransport::TtStream {
+            ttstream::Links::check(&head)?;
+        }
         // A checked configuration has no cluster without endpoints.
         let mut unreached = Fault::unsent(FaultKind::Connect, "the cluster has no endpoint");
         for _ in 0..self.endpoints.len().min(MAX_TRIES) {

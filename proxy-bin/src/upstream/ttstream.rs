@@ -60,6 +60,19 @@ impl Links {
         Self { settings, idle: RefCell::default(), sweeps: Cell::new(0), shared: Mutex::new(None) }
     }
 
+    /// Whether a stream has a form in ttstream at all.
+    ///
+    /// # Errors
+    ///
+    /// It has none.
+    pub(crate) fn check(head: &StreamHead) -> Result<(), Fault> {
+        if head.codec() == Codec::Thrift {
+            return Ok(());
+        }
+        let text = "ttstream carries Thrift alone, and the call is not application/grpc+thrift";
+        Err(Fault::unsent(FaultKind::NotConvertible, text))
+    }
+
     /// A connection for one stream.
     ///
     /// # Errors
@@ -73,12 +86,8 @@ impl Links {
     ///
     /// # Errors
     ///
-    /// The stream has no form in ttstream.
+    /// A part of its metadata is too long for a frame.
     pub(crate) fn open(self: &Rc<Self>, connection: Rc<Connection>, head: &StreamHead) -> Result<Box<dyn Side>, Fault> {
-        if head.codec() != Codec::Thrift {
-            let text = "ttstream carries Thrift alone, and the call is not application/grpc+thrift";
-            return Err(Fault::unsent(FaultKind::NotConvertible, text));
-        }
         let shared = self.settings.pool == StreamPool::Mux;
         let stream = connection.begin(head)?;
         let messages = match &head.form {
@@ -426,7 +435,8 @@ impl Side for BackendSide {
         let sent = match event.take() {
             Some(Event::Data(data)) => {
                 let sent = self.data(data.bytes, &data.framing);
-                if data.last && sent.is_ok() {
+                // What was not said whole is no half close.
+                if data.last && sent.is_ok() && self.failure.is_none() {
                     self.half_close(None);
                 }
                 sent

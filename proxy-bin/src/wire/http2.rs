@@ -226,8 +226,9 @@ impl Keepalive {
 const STREAM_WINDOW: u32 = 256 << 10;
 /// What all streams of a caller's connection may have under way to us, in bytes.
 const SERVER_WINDOW: u32 = 1 << 20;
-/// What all streams of a backend's connection may have under way to us, in bytes.
-const CLIENT_WINDOW: u32 = 8 << 20;
+/// What all streams of a backend's connection may have under way to us, in bytes: more than they can by their own
+/// windows, so that callers who do not read hold up nobody else.
+const CLIENT_WINDOW: u32 = (1 << 31) - 1;
 /// What a stream may hold that was sent and has not left, in bytes.
 const SEND_BUFFER: usize = 64 << 10;
 /// What `h2` lets small unread DATA frames cost: it charges each what it is short of 256 bytes.

@@ -357,14 +357,19 @@ pub(crate) fn trailer_of(outcome: &StreamOutcome) -> (Option<(Code, Bytes)>, Vec
 }
 
 /// The exception of a trailer for a stream that the proxy can't carry.
-pub(crate) fn exception_of_fault(fault: &Fault) -> (Code, String) {
+pub(crate) fn exception_of_fault(fault: &Fault) -> (Code, Bytes) {
     let code = match fault.kind {
         FaultKind::UnknownService => Code::UNKNOWN_SERVICE,
         FaultKind::UnknownMethod => Code::UNKNOWN_METHOD,
         FaultKind::Timeout => Code::STREAM_TIMEOUT,
+        // In the form in which a gRPC process, too, knows what became of it (D3).
+        FaultKind::Connect | FaultKind::UpstreamClosed => {
+            let text = status::rpc_error(status::Code::UNAVAILABLE, fault.told().as_bytes());
+            return (Code::INTERNAL_ERROR, text.into());
+        }
         _ => Code::INTERNAL_ERROR,
     };
-    (code, fault.told())
+    (code, fault.told().into())
 }
 
 /// What an rst frame towards a backend says (D4). `name` is what the proxy calls itself.
@@ -402,6 +407,9 @@ fn built_in(code: Code) -> Bytes {
 /// What a caller is told when its backend reset the stream in another protocol, or was lost (D3).
 pub(crate) fn exception_of_reset(reset: &Reset) -> (Code, Bytes) {
     match reset {
+        Reset::Http2(GRACEFUL_SHUTDOWN) => {
+            (Code::INTERNAL_ERROR, status::rpc_error(status::Code::UNAVAILABLE, b"graceful shutdown").into())
+        }
         Reset::Http2(code) => {
             let error = grpc_frame::http2::ErrorCode(*code);
             let text = format!("stream terminated by RST_STREAM with error code: {error}");
@@ -412,10 +420,7 @@ pub(crate) fn exception_of_reset(reset: &Reset) -> (Code, Bytes) {
             (Code::INTERNAL_ERROR, format!("proxy: the backend's {protocol} connection was lost").into())
         }
         Reset::Deadline(text) => (Code::STREAM_TIMEOUT, text.to_string().into()),
-        Reset::Fault(fault) => {
-            let (code, text) = exception_of_fault(fault);
-            (code, text.into())
-        }
+        Reset::Fault(fault) => exception_of_fault(fault),
     }
 }
 

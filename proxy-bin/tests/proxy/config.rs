@@ -159,7 +159,7 @@ fn every_mistake_is_told_with_its_line_and_what_was_expected() {
         (endpoints, "endpoints = [\"a:0\"]".into(), 8, &["endpoint `a:0`", "expected host:port"]),
         (endpoints, "endpoints = [{ address = \"a:1\", weight = 0 }]".into(), 8, &["weight = 0", "at least 1"]),
         (endpoints, "endpoints = [{ adress = \"a:1\" }]".into(), 8, &["expected \"host:port\" or { address"]),
-        (endpoints, add(endpoints, "pingpong = \"grpc\""), 9, &["unknown variant `grpc`", "`ttheader-framed`"]),
+        (endpoints, add(endpoints, "pingpong = \"http\""), 9, &["unknown variant `http`", "`ttheader-framed`"]),
         (endpoints, "endpoints = [".into(), 8, &["unclosed array"]),
     ] {
         let text = SMALLEST.replacen(line, &with, 1);

@@ -93,7 +93,7 @@ fn a_caller_that_says_a_little_and_then_nothing_is_given_up() {
     let proxy = Setup::to(&backend).listener("sniff_timeout = \"100ms\"\nread_timeout = \"100ms\"").start();
     let samples = Form::ALL.map(|form| Message::call("echo", 7).form(form).bytes());
     let mut callers = Vec::new();
-    for sample in samples.iter().chain([&b"PRI * HT".to_vec(), &b"GET / HT".to_vec()]) {
+    for sample in samples.iter().chain([&b"GET / HT".to_vec()]) {
         for len in 1..=16.min(sample.len()) {
             let mut caller = proxy.connect();
             caller.send(&sample[..len]);
@@ -121,9 +121,9 @@ fn a_caller_that_is_idle_between_two_calls_is_not_given_up() {
 }
 
 #[test]
-fn streams_are_recognised_and_refused() {
+fn streams_are_refused_where_a_listener_does_not_allow_them() {
     let backend = RawServer::echo();
-    let proxy = Setup::to(&backend).start();
+    let proxy = Setup::to(&backend).listener("protocols = [\"buffered\", \"framed\", \"ttheader\"]").start();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let ttstream = from_hex("00000018 1000 0002 00000001 0002 10 00 10 0001 001b 0001 31 00");
     for (number, first) in [preface, ttstream].iter().enumerate() {
