@@ -37,7 +37,7 @@ impl RawConn {
         Self::new(stream)
     }
 
-    fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         Self { stream, inbox: Vec::new(), patience: PATIENCE, log: None, number: 0 }
     }

@@ -16,18 +16,18 @@
 //! assert_eq!(client.read().code_and_text(), (1, "unknown method".to_owned()));
 //! ```
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, channel};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use ttheader::Entry;
 use ttstream::{Frame, FrameType, IntKey};
 
-use super::conn::Came;
-use super::{PATIENCE, RawConn, RawServer};
+use super::conn::Came as Read;
+use super::{PATIENCE, RawConn};
 
 /// One frame, in parts (streaming-wire A1, A2).
 #[derive(Clone, PartialEq, Eq)]
@@ -377,9 +377,9 @@ impl TtConn {
                 return frame;
             }
             match self.conn.fill(Some(deadline)) {
-                Came::Bytes => self.inbox.extend_from_slice(&self.conn.drain()),
-                Came::End => panic!("closed where a frame was expected, after {} bytes of one", self.inbox.len()),
-                Came::Nothing => panic!("no frame within {:?}, but {} bytes", self.patience, self.inbox.len()),
+                Read::Bytes => self.inbox.extend_from_slice(&self.conn.drain()),
+                Read::End => panic!("closed where a frame was expected, after {} bytes of one", self.inbox.len()),
+                Read::Nothing => panic!("no frame within {:?}, but {} bytes", self.patience, self.inbox.len()),
             }
         }
     }
@@ -391,8 +391,8 @@ impl TtConn {
                 return Some(TtFrame::parse(frame));
             }
             match self.conn.fill(None) {
-                Came::Bytes => self.inbox.extend_from_slice(&self.conn.drain()),
-                Came::End | Came::Nothing => return None,
+                Read::Bytes => self.inbox.extend_from_slice(&self.conn.drain()),
+                Read::End | Read::Nothing => return None,
             }
         }
     }
@@ -455,12 +455,19 @@ impl TtConn {
     }
 }
 
-/// A backend on a free port of loopback whose connections the test takes and drives itself. Dropped, it closes its port;
-/// connections end with those who took them.
+/// A backend on a free port of loopback whose connections the test takes and drives itself. They end with whoever took
+/// them.
 #[derive(Debug)]
 pub struct TtServer {
-    server: RawServer,
-    accepted: Mutex<Receiver<RawConn>>,
+    listener: TcpListener,
+    accepted: Mutex<Accepted>,
+}
+
+/// Connections that were accepted.
+#[derive(Debug, Default)]
+struct Accepted {
+    waiting: VecDeque<RawConn>,
+    count: usize,
 }
 
 impl TtServer {
@@ -471,18 +478,20 @@ impl TtServer {
     /// When there is no free port.
     #[must_use]
     pub fn start() -> Self {
-        let (taken, accepted) = channel();
-        let server = RawServer::start(move |conn| {
-            // A test that is over takes none.
-            let _over = taken.send(conn);
-        });
-        Self { server, accepted: Mutex::new(accepted) }
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        // Accepted when asked for; until then they wait in the kernel, where they are open to whoever connected.
+        listener.set_nonblocking(true).expect("O_NONBLOCK");
+        Self { listener, accepted: Mutex::default() }
     }
 
     /// Where it listens.
+    ///
+    /// # Panics
+    ///
+    /// When the listener is gone.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        self.listener.local_addr().expect("an address")
     }
 
     /// The next connection.
@@ -502,13 +511,32 @@ impl TtServer {
     /// When none comes within ten seconds.
     #[must_use]
     pub fn accept_raw(&self) -> RawConn {
-        self.accepted.lock().expect("one test").recv_timeout(FRAME_PATIENCE).expect("a connection")
+        let deadline = Instant::now() + FRAME_PATIENCE;
+        loop {
+            if let Some(conn) = self.take().waiting.pop_front() {
+                return conn;
+            }
+            assert!(Instant::now() < deadline, "no connection within {FRAME_PATIENCE:?}");
+            std::thread::sleep(Duration::from_micros(100));
+        }
     }
 
     /// How many connections came so far.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.server.connections()
+        self.take().count
+    }
+
+    /// Accepts all that wait.
+    fn take(&self) -> MutexGuard<'_, Accepted> {
+        // A test that failed with the lock held has said so already.
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok((stream, _)) = self.listener.accept() {
+            stream.set_nonblocking(false).expect("no O_NONBLOCK");
+            accepted.waiting.push_back(RawConn::new(stream));
+            accepted.count += 1;
+        }
+        accepted
     }
 }
 
