@@ -275,6 +275,21 @@ fn headers_cross_at_once() {
 }
 
 #[test]
+fn metadata_that_is_too_long_for_a_frame_is_dropped_and_counted() {
+    let way = crossing_way();
+    let mut stream = open(&way);
+    stream.respond();
+    let id = stream.stream();
+    let half = "x".repeat(40_000);
+    let long = Fields::from([("x-twice", half.as_str()), ("x-twice", &half), ("t", "v")]);
+    // A stock encoder that tries to write such a value kills its connection (F7).
+    let block = grpc_trailers(0, "", long).literal_block();
+    stream.backend.send_block_in_pieces(id, block, 16_000, true);
+    assert_eq!(stream.trailer(), end().with_id(ID).string("x-twice", &half).string("t", "v"));
+    way.eventually("it is counted", |totals| totals.metadata_dropped == 1);
+}
+
+#[test]
 fn success_crosses_with_its_trailers() {
     let way = crossing_way();
     for answered in [false, true] {
