@@ -1,5 +1,5 @@
 //! Unary calls that cross between the two kinds of exchange (streaming-wire D6): a stream that one call answers
-//! ([`Answered`]), and a call that is carried as a stream ([`ask`]). The bytes of the argument and the result are the same
+//! ([`Answered`]), and a call that is carried as a stream ([`ask()`]). The bytes of the argument and the result are the same
 //! on both sides; what differs is what stands around them.
 
 mod answered;
