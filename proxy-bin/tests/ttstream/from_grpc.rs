@@ -544,7 +544,7 @@ fn a_message_that_can_not_be_decompressed_ends_its_stream() {
     for (encoding, payload, status) in
         [("gzip", &b"garbage"[..], 13), ("snappy", b"any", 13), ("identity", b"any", 13), ("gzip", &bomb, 8)]
     {
-        let mut stream = open_with(&way, &[("grpc-encoding", encoding)]);
+        let mut stream = open_with(&way, &[("grpc-encoding", encoding)]);eprintln!("LEAD {encoding}");
         let mut message = grpc_message(payload);
         message[0] = 1;
         assert!(stream.caller.send_all(stream.stream, message, false));
@@ -645,4 +645,33 @@ fn streams_that_outlast_the_drain_are_told() {
     let rst = backend.read();
     assert_eq!((rst.id, rst.frame_type(), rst.string_value("ttscp")), (id, FrameType::Rst, Some("p1")));
     assert_eq!(proxy.ended(), Ended::CutOff);
+}
+
+#[test]
+fn a_caller_is_held_up_by_a_backend_that_does_not_read() {
+    let way = crossing_way();
+    let mut stream = open(&way);
+    let message = grpc_message(vec![7; 16_000]);
+    let mut sent = 0;
+    // As long as the windows of stream and connection are given back.
+    while sent * 16_000 < 256 << 20 {
+        if stream.caller.window(stream.stream) >= message.len() as i64 {
+            stream.caller.send_data(stream.stream, &message, false);
+            sent += 1;
+        } else if stream.caller.poll_frame(Duration::from_millis(500)).is_none() {
+            break;
+        }
+    }
+    assert!(sent * 16_000 < 64 << 20, "{sent} messages were taken from the caller, and none by the backend");
+    // Another call on the same connection is not held up by it.
+    let other = stream.caller.request(PATH, [THRIFT]);
+    stream.caller.send_data(other, "", true);
+    let mut backend = way.backend.accept();
+    let id = backend.read().id;
+    backend.send(&end().with_id(id));
+    assert_eq!(stream.caller.read_answer(other).status(), Some(0));
+    for _ in 0..sent {
+        stream.expect(data(vec![7; 16_000]));
+    }
+    assert_eq!(stream.end_with(end()).status(), Some(0));
 }

@@ -15,6 +15,8 @@ mod bytes;
 mod cancel;
 mod drain;
 mod from_grpc;
+mod hops;
+mod mixture;
 mod outcomes;
 mod pools;
 mod pressure;

@@ -1,5 +1,7 @@
 //! ttstream callers of gRPC backends (streaming-wire D1 to D5).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use grpc_frame::compression::Encoding;
 use grpc_frame::http2::ErrorCode;
@@ -41,7 +43,7 @@ fn open_with(way: &Way, opening: &TtFrame) -> Crossing {
     Crossing { caller, backend, request }
 }
 
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Crossing {
     fn stream(&self) -> u32 {
@@ -186,7 +188,7 @@ fn a_routes_timeout_is_told_to_the_backend() {
     let stream = open(&way);
     let value = stream.request.fields.text("grpc-timeout").expect("a timeout").to_owned();
     let left = grpc_frame::timeout::parse(value.as_bytes()).unwrap();
-    assert!(left <= std::time::Duration::from_secs(5) && left > std::time::Duration::from_secs(1), "{value}");
+    assert!(left <= Duration::from_secs(5) && left > Duration::from_secs(1), "{value}");
 }
 
 #[test]
@@ -524,4 +526,40 @@ fn many_streams_share_a_connection() {
     }
     assert_eq!(way.backend.connections(), 1);
     way.eventually("they are counted", |totals| totals.streams_ok == 50);
+}
+
+#[test]
+fn a_backend_is_held_up_by_a_caller_that_does_not_read() {
+    let way = crossing_way();
+    let mut stream = open(&way);
+    stream.respond();
+    let id = stream.stream();
+    let message = grpc_message(vec![7; 16_000]);
+    let mut sent = 0;
+    // As long as the windows of stream and connection are given back.
+    while sent * 16_000 < 256 << 20 {
+        if stream.backend.window(id) >= message.len() as i64 {
+            stream.backend.send_data(id, &message, false);
+            sent += 1;
+        } else if stream.backend.poll_frame(Duration::from_millis(500)).is_none() {
+            break;
+        }
+    }
+    assert!(sent * 16_000 < 64 << 20, "{sent} messages were taken from the backend, and none by the caller");
+    pass_beside(&way, &mut stream.backend);
+    for _ in 0..sent {
+        assert_eq!(stream.caller.read().payload.len(), 16_000);
+    }
+    assert_eq!(stream.end_with(grpc_trailers(0, "", [("", ""); 0])), end().with_id(ID));
+}
+
+/// Another stream passes, of a caller of its own and on the same connection to the backend.
+fn pass_beside(way: &Way, backend: &mut RawH2) {
+    let mut caller = way.caller();
+    caller.send(&opening(ID));
+    let request = backend.next_request().expect("a request");
+    backend.respond(request.stream);
+    backend.send_headers(request.stream, grpc_trailers(0, "", [("", ""); 0]), true);
+    caller.expect(&header().with_id(ID));
+    caller.expect(&end().with_id(ID));
 }
