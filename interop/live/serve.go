@@ -183,8 +183,9 @@ func (c *call) end(s Script) error {
 	case "hang":
 	default:
 		if s.End.WaitMs == 0 && c.method == "Chat" {
-			// Kitex and grpc-js may drop messages that they have when an error is there too.
-			time.Sleep(50 * time.Millisecond)
+			// Kitex and grpc-js may drop messages that they have when an error is there too; a Node
+			// process that has just started on a busy machine takes long to get to them.
+			time.Sleep(250 * time.Millisecond)
 		}
 	}
 	switch s.End.Kind {
