@@ -75,7 +75,7 @@ pub(crate) async fn serve(
             && *id == stream.encoder.stream_id()
         {
             // The one that is to blame can still be told.
-            stream.fail(Fault::sent(FaultKind::OverLimit, error.to_string()));
+            stream.fail(Fault::sent(FaultKind::OverLimit, format!("request over `max_message`: {error}")));
             continue;
         }
         stream.machine.borrow_mut().lost();
@@ -274,7 +274,7 @@ impl<H> CallerSide<H> {
         }
         let (link, encoder) = (&self.shared.link, &self.stream.encoder);
         let written = match metadata {
-            Metadata::Frame(frame) => link.write(|dst| frame.encode_head_with_id(encoder.stream_id(), dst)),
+            Metadata::Frame(frame) => link.forward(frame, encoder.stream_id()),
             foreign => {
                 let mut messages = Messages::new(self.max_message);
                 if let Metadata::Http2(fields) = foreign {
@@ -344,7 +344,7 @@ impl<H> CallerSide<H> {
                 return;
             }
             End::Reset(reset) => (Some(wire::exception_of_reset(reset)), Vec::new()),
-            End::Fault(fault) => (Some(wire::exception_of_fault(fault)), Vec::new()),
+            End::Fault(fault) => (Some(wire::exception_of_fault(fault, self.messages.is_some())), Vec::new()),
         };
         own.extend(pairs.iter().map(|(key, value)| ((*key).into(), (&**value).into())));
         if let Some(metadata) = metadata {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use grpc_frame::content_type::Codec;
 use tokio::sync::Mutex;
-use ttstream::stream::{Client, ClientEvent, ConnectionError, Ids};
+use ttstream::stream::{Client, ClientEvent, Ids};
 use ttstream::{Exception, Frame, FrameType, IntKey, StreamEncoder, keys};
 
 use crate::rpc::stream::{Closed, End, Event, Framing, HeadForm, Metadata, Reset, Side, StreamHead, Trailers};
@@ -260,24 +260,18 @@ impl Connection {
     }
 
     fn dispatch(&self, stream: &Stream, frame: Frame) -> Result<(), Lost> {
-        let received = stream.machine.borrow_mut().received(&frame);
-        let (event, writes) = match received {
-            Ok(received) => received,
+        if frame.frame_type() == FrameType::Header && stream.machine.borrow().header_came() {
             // It spoils this stream, and framing is not lost (streaming-wire C5.7).
-            Err(error @ ConnectionError::SecondHeader { .. }) => {
-                stream.queue.fail(Fault::sent(FaultKind::BadReply, error.to_string()));
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
+            let fault = Fault::sent(FaultKind::BadReply, "the backend sent a second header frame");
+            let _room = stream.queue.push(Event::End(End::Fault(fault)));
+            return Ok(());
+        }
+        let (event, writes) = stream.machine.borrow_mut().received(&frame)?;
         let event = match event {
             ClientEvent::Header => Event::Headers(Metadata::Frame(frame.clone())),
             ClientEvent::Message => match wire::data(frame.clone(), self.max_message) {
                 Ok(event) => event,
-                Err(fault) => {
-                    stream.queue.fail(fault);
-                    return Ok(());
-                }
+                Err(fault) => Event::End(End::Fault(fault)),
             },
             ClientEvent::Meta => Event::Meta(frame.clone()),
             ClientEvent::End(outcome) => Event::End(End::Trailers(Trailers {
@@ -324,7 +318,7 @@ impl Connection {
             if let Lost::TooLong { id, error } = lost
                 && *id == stream.encoder.stream_id()
             {
-                stream.queue.fail(Fault::sent(FaultKind::OverLimit, format!("response: {error}")));
+                stream.queue.fail(Fault::sent(FaultKind::OverLimit, format!("response over `max_message`: {error}")));
                 continue;
             }
             let text = format!("cluster {cluster}: ttstream connection to {address} lost: {lost}");
@@ -508,7 +502,12 @@ impl Drop for BackendSide {
             self.reset(&Reset::Lost(Protocol::TtStream));
         }
         self.connection.streams.borrow_mut().remove(&self.stream.encoder.stream_id());
-        if self.shared || !self.connection.live.get() {
+        if self.shared {
+            // It may have been the last.
+            self.connection.link.wake();
+            return;
+        }
+        if !self.connection.live.get() {
             return;
         }
         let (links, connection) = (Rc::clone(&self.links), Rc::clone(&self.connection));

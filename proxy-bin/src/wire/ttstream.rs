@@ -356,14 +356,14 @@ pub(crate) fn trailer_of(outcome: &StreamOutcome) -> (Option<(Code, Bytes)>, Vec
     }
 }
 
-/// The exception of a trailer for a stream that the proxy can't carry.
-pub(crate) fn exception_of_fault(fault: &Fault) -> (Code, Bytes) {
+/// The exception of a trailer for a stream that the proxy can't carry; `over_grpc` is whether its backend speaks that.
+pub(crate) fn exception_of_fault(fault: &Fault, over_grpc: bool) -> (Code, Bytes) {
     let code = match fault.kind {
         FaultKind::UnknownService => Code::UNKNOWN_SERVICE,
         FaultKind::UnknownMethod => Code::UNKNOWN_METHOD,
         FaultKind::Timeout => Code::STREAM_TIMEOUT,
-        // In the form in which a gRPC process, too, knows what became of it (D3).
-        FaultKind::Connect | FaultKind::UpstreamClosed => {
+        // In the form in which a gRPC process knows what became of it (D3).
+        FaultKind::UpstreamClosed if over_grpc => {
             let text = status::rpc_error(status::Code::UNAVAILABLE, fault.told().as_bytes());
             return (Code::INTERNAL_ERROR, text.into());
         }
@@ -420,7 +420,7 @@ pub(crate) fn exception_of_reset(reset: &Reset) -> (Code, Bytes) {
             (Code::INTERNAL_ERROR, format!("proxy: the backend's {protocol} connection was lost").into())
         }
         Reset::Deadline(text) => (Code::STREAM_TIMEOUT, text.to_string().into()),
-        Reset::Fault(fault) => exception_of_fault(fault),
+        Reset::Fault(fault) => exception_of_fault(fault, false),
     }
 }
 
@@ -494,6 +494,10 @@ impl Messages {
         };
         let payload = if message.flag.is_compressed() {
             let encoding = Encoding::parse(self.encoding.as_deref().unwrap_or_default());
+            if encoding == Encoding::Identity {
+                let text = "a message is compressed, and `grpc-encoding` does not say how";
+                return Err(Fault::sent(FaultKind::BadArguments, text));
+            }
             encoding.decompress(&message.payload, self.max_message).map_err(|error| match error {
                 CompressionError::TooLong { .. } => too_long(error.to_string()),
                 error => Fault::sent(FaultKind::BadArguments, format!("a compressed message: {error}")),
