@@ -544,7 +544,7 @@ fn a_message_that_can_not_be_decompressed_ends_its_stream() {
     for (encoding, payload, status) in
         [("gzip", &b"garbage"[..], 13), ("snappy", b"any", 13), ("identity", b"any", 13), ("gzip", &bomb, 8)]
     {
-        let mut stream = open_with(&way, &[("grpc-encoding", encoding)]);eprintln!("LEAD {encoding}");
+        let mut stream = open_with(&way, &[("grpc-encoding", encoding)]);
         let mut message = grpc_message(payload);
         message[0] = 1;
         assert!(stream.caller.send_all(stream.stream, message, false));
