@@ -10,6 +10,7 @@
     reason = "a test that is wrong may panic"
 )]
 
+mod chain;
 mod from_grpc;
 #[path = "../proxy/support.rs"]
 #[allow(dead_code, reason = "these tests have no use for a proxy in a process of its own")]
