@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::Config;
 use crate::cli::USAGE;
 use crate::config::{Cluster, Listener, Pattern, Route};
-use crate::rpc::Protocol;
+use crate::rpc::{Protocol, Transport};
 
 pub(crate) fn check(path: &Path) -> ExitCode {
     match Config::load(path) {
@@ -94,7 +94,8 @@ fn conditions(route: &Route) -> String {
 fn cluster_text(cluster: &Cluster, config: &Config) -> String {
     let transport =
         cluster.pingpong.map_or_else(|| "as the caller speaks".to_owned(), |transport| transport.to_string());
-    let connections = if cluster.mux { "shared by many calls" } else { "one call at a time" };
+    let shared = cluster.mux || cluster.pingpong == Some(Transport::Grpc);
+    let connections = if shared { "shared by many calls" } else { "one call at a time" };
     let mut text = format!("\ncluster {}\n  ping-pong {transport}, connections {connections}\n", cluster.name);
     for endpoint in &cluster.endpoints {
         let _infallible = writeln!(text, "  endpoint {} weight {}", endpoint.address, endpoint.weight);
