@@ -18,6 +18,8 @@ pub(crate) struct Listening {
     index: usize,
     name: String,
     max_connections: usize,
+    /// Whether every caller speaks HTTP/2.
+    http2: bool,
 }
 
 impl Listening {
@@ -32,7 +34,13 @@ impl Listening {
         socket.set_nonblocking(true)?;
         socket.bind(&config.bind.into())?;
         socket.listen(BACKLOG)?;
-        Ok(Self { socket: socket.into(), index, name: config.name.clone(), max_connections: config.max_connections })
+        Ok(Self {
+            socket: socket.into(),
+            index,
+            name: config.name.clone(),
+            max_connections: config.max_connections,
+            http2: config.protocols == [crate::rpc::Protocol::Grpc],
+        })
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -64,6 +72,11 @@ pub(crate) async fn accept(listening: Listening, workers: Arc<[Worker]>, counter
         };
         if Arc::strong_count(&open) > listening.max_connections {
             counters.downstream_over_limit.add_one();
+            if listening.http2 {
+                // A Kitex client waits for ever where a connection ends without a word (streaming-wire B1). What does
+                // not fit into an empty send buffer is not worth a wait.
+                let _told = stream.try_write(&FULL);
+            }
             tracing::info!(%peer, listener = listening.name, "connection refused: over max_connections");
             continue;
         }
@@ -83,6 +96,8 @@ fn tuned(stream: std::net::TcpStream) -> io::Result<std::net::TcpStream> {
     Ok(stream)
 }
 
+/// SETTINGS without values, then GOAWAY: no stream was processed, ENHANCE_YOUR_CALM (RFC 9113 6.5, 6.8).
+const FULL: [u8; 26] = [0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
 const BACKLOG: i32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const KEEPALIVE: Duration = Duration::from_secs(600);

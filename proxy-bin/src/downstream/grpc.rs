@@ -258,8 +258,8 @@ impl CallerSide {
 
     /// Adds what another protocol's metadata has that has a form here, and counts the rest.
     fn add_entries(&self, fields: &mut HeaderMap, metadata: &Metadata) {
-        let dropped = grpc::add_entries(fields, metadata.entries(|| self.counters.metadata_dropped.add_one()));
-        self.counters.metadata_dropped.add(dropped);
+        let dropped = grpc::add_entries(fields, metadata.entries(|| self.counters.drop_metadata(1)));
+        self.counters.drop_metadata(dropped);
     }
 
     fn send_end(&mut self, end: End) -> Result<(), Closed> {

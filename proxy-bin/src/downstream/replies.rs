@@ -93,7 +93,7 @@ impl Replies {
         let form = origin.reply_form();
         if form.outer == Outer::Plain {
             let entries = message.facts().entries;
-            self.counters.metadata_dropped.add(entries.into());
+            self.counters.drop_metadata(entries.into());
             if let Some((code, text)) = self.lost_business_error(&message) {
                 answer::business_error(origin, code, &text, out);
                 self.counters.replies.add_one();

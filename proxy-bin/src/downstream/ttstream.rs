@@ -282,7 +282,7 @@ impl<H> CallerSide<H> {
                 }
                 self.messages = Some(messages);
                 let (pairs, dropped) = wire::foreign(metadata);
-                self.shared.counters.metadata_dropped.add(dropped);
+                self.shared.counters.drop_metadata(dropped);
                 link.write(|dst| encoder.header(pairs.iter().map(|(key, value)| (&**key, &**value)), dst))
             }
         };
@@ -349,7 +349,7 @@ impl<H> CallerSide<H> {
         own.extend(pairs.iter().map(|(key, value)| ((*key).into(), (&**value).into())));
         if let Some(metadata) = metadata {
             let (pairs, dropped) = wire::foreign(metadata);
-            self.shared.counters.metadata_dropped.add(dropped);
+            self.shared.counters.drop_metadata(dropped);
             own.extend(pairs);
         }
         if !self.begin_trailer() {

@@ -111,6 +111,18 @@ impl Counters {
         Self { routes: (0..routes).map(|_| Counter::default()).collect(), ..Self::default() }
     }
 
+    /// Counts entries that could not travel on the other transport, and says so once a worker: whoever sees the line
+    /// finds the rest in the counter.
+    pub(crate) fn drop_metadata(&self, entries: u64) {
+        if entries > 0 && self.metadata_dropped.value() == 0 {
+            tracing::warn!(
+                entries,
+                "metadata has no form on the other transport, and stays behind: counted from here on"
+            );
+        }
+        self.metadata_dropped.add(entries);
+    }
+
     pub(crate) fn call(&self, protocol: Protocol) {
         add_at(&self.calls, Protocol::ALL.iter().position(|&known| known == protocol));
     }

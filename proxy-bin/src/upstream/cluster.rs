@@ -144,7 +144,7 @@ impl Cluster {
             ..Edits::default()
         };
         if form.outer == Outer::Plain {
-            self.counters.metadata_dropped.add(call.message.facts().entries.into());
+            self.counters.drop_metadata(call.message.facts().entries.into());
         }
         // What must not change a byte of its payload can't share a connection, and what is long should not.
         if let Some(mux) = endpoint.mux.as_ref().filter(|_| !call.message.has_rest() && !call.message.facts().validated)

@@ -224,7 +224,7 @@ impl Connection {
             HeadForm::Http2 { .. } => self.link.write(|dst| {
                 let mut unreadable = 0_u64;
                 let (pairs, dropped) = wire::pairs_of(head.entries(|| unreadable = unreadable.saturating_add(1)));
-                self.counters.metadata_dropped.add(dropped.saturating_add(unreadable));
+                self.counters.drop_metadata(dropped.saturating_add(unreadable));
                 let mut frame = encoder.writer(FrameType::Header, dst)?;
                 frame.string(keys::IDL_SERVICE_NAME, head.service())?;
                 frame.strings(pairs.iter().map(|(key, value)| (&**key, &**value)))?;

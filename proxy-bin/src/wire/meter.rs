@@ -9,7 +9,7 @@ use std::rc::Rc;
 pub(crate) struct Meter {
     limit: usize,
     used: Cell<usize>,
-    around: Option<Rc<Meter>>,
+    around: Option<Rc<Self>>,
 }
 
 impl Meter {

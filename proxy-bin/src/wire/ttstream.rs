@@ -337,8 +337,14 @@ pub(crate) fn outcome_of(outcome: &ttstream::Outcome<'_>) -> StreamOutcome {
     }
 }
 
+/// The code of an exception and its text.
+type Told = (Code, Bytes);
+
+/// A key and its value in a frame.
+pub(crate) type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// The exception and the pairs that tell `outcome` in a trailer (D3).
-pub(crate) fn trailer_of(outcome: &StreamOutcome) -> (Option<(Code, Bytes)>, Vec<(&'static [u8], Bytes)>) {
+pub(crate) fn trailer_of(outcome: &StreamOutcome) -> (Option<Told>, Vec<(&'static [u8], Bytes)>) {
     match outcome {
         StreamOutcome::Ok => (None, Vec::new()),
         StreamOutcome::Business { status, message, extra } => {
@@ -425,8 +431,8 @@ pub(crate) fn exception_of_reset(reset: &Reset) -> (Code, Bytes) {
 }
 
 /// The string pairs of another protocol's metadata, and how many pairs have no form in a frame (D5).
-pub(crate) fn pairs_of<'a>(entries: impl Iterator<Item = Entry<'a>>) -> (Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>, u64) {
-    let mut pairs: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)> = Vec::new();
+pub(crate) fn pairs_of<'a>(entries: impl Iterator<Item = Entry<'a>>) -> (Vec<Pair<'a>>, u64) {
+    let mut pairs: Vec<Pair<'a>> = Vec::new();
     let mut dropped = 0_u64;
     for Entry { key, value } in entries {
         if key.len() > MAX_STRING || value.len() > MAX_STRING {
@@ -518,7 +524,7 @@ impl Messages {
 pub(crate) fn write_trailer(
     encoder: &StreamEncoder,
     exception: Option<(Code, &[u8])>,
-    pairs: &[(Cow<'_, [u8]>, Cow<'_, [u8]>)],
+    pairs: &[Pair<'_>],
     dst: &mut BytesMut,
 ) -> Result<(), EncodeError> {
     let pairs = pairs.iter().map(|(key, value)| (&**key, &**value));
@@ -529,7 +535,7 @@ pub(crate) fn write_trailer(
 }
 
 /// The pairs of metadata that came in another form than a frame's.
-pub(crate) fn foreign(metadata: &Metadata) -> (Vec<(Cow<'_, [u8]>, Cow<'_, [u8]>)>, u64) {
+pub(crate) fn foreign(metadata: &Metadata) -> (Vec<Pair<'_>>, u64) {
     let mut unreadable = 0_u64;
     let (pairs, dropped) = pairs_of(metadata.entries(|| unreadable = unreadable.saturating_add(1)));
     (pairs, dropped.saturating_add(unreadable))

@@ -88,7 +88,7 @@ fn a_stream_that_rests_too_long_is_ended_and_one_that_moves_is_not() {
     let begun = Instant::now();
     let mut turn = 0_u8;
     while begun.elapsed() < Duration::from_millis(1200) {
-        if turn % 2 == 0 {
+        if turn.is_multiple_of(2) {
             opened.caller.send_data(opened.stream, grpc_message([turn]), false);
             assert_eq!(opened.conn.next_grpc_message(opened.at), Some(vec![turn]));
         } else {

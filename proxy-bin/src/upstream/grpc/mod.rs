@@ -209,7 +209,7 @@ impl Links {
         let mut request = Request::new(());
         *request.uri_mut() = self.uri(Some(path), Authority::try_from(destination).ok())?;
         let (fields, dropped) = grpc::request_fields(head);
-        self.settings.counters.metadata_dropped.add(dropped);
+        self.settings.counters.drop_metadata(dropped);
         *request.headers_mut() = fields;
         Some(request)
     }

@@ -263,7 +263,7 @@ fn request(cluster: &Cluster, head: StreamHead, message: &[u8]) -> Result<Call, 
     if form.outer == Outer::Plain {
         dropped = dropped.saturating_add(u64::try_from(pairs.len()).unwrap_or(u64::MAX));
     }
-    cluster.counters().metadata_dropped.add(dropped);
+    cluster.counters().drop_metadata(dropped);
 
     let seqid = cluster.next_seqid();
     let envelope = MessageHeader::new(version, MessageType::CALL, head.method(), seqid);

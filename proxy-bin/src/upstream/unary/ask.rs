@@ -92,7 +92,7 @@ fn head(cluster: &Cluster, call: &Call) -> Result<Box<StreamHead>, Fault> {
         grpc::add_entries(&mut fields, pairs.map(|(key, value)| Entry { key: key.into(), value: value.into() }));
     let lost = header.into_iter().flat_map(|header| header.ints()).filter(|(key, _)| !HAS_PLACE.contains(key)).count();
     dropped = dropped.saturating_add(u64::try_from(lost).unwrap_or(u64::MAX));
-    cluster.counters().metadata_dropped.add(dropped);
+    cluster.counters().drop_metadata(dropped);
 
     let form = HeadForm::Http2 { uri: uri.ok_or_else(|| bad("service or method".into()))?, fields };
     let mut head = Box::new(StreamHead::new(form, Rc::clone(&call.downstream)));
@@ -172,7 +172,7 @@ impl Caller {
             entries.extend(trailers.entries(|| unreadable(1)));
             pairs_of(entries.into_iter())
         };
-        cluster.counters().metadata_dropped.add(dropped.saturating_add(doubled));
+        cluster.counters().drop_metadata(dropped.saturating_add(doubled));
 
         let version = self.origin.version;
         let is_protobuf = version == Version::KITEX_PROTOBUF;
