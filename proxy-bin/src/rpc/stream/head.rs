@@ -79,7 +79,7 @@ impl StreamHead {
         }
     }
 
-    /// Every pair of metadata that can travel on another protocol, as [`Metadata::entries`].
+    /// Every pair of metadata that can travel on another protocol, as those of [`Metadata`](super::Metadata::entries).
     pub fn entries<'a>(&'a self, dropped: impl FnMut()) -> impl Iterator<Item = Entry<'a>> {
         match &self.form {
             HeadForm::Http2 { fields, .. } => metadata::entries(Some(fields), None, dropped),

@@ -1,6 +1,6 @@
 //! A stream, whatever protocol carries it: what opens it ([`StreamHead`]), what passes ([`Event`]), how it ends
 //! ([`End`]), the one interface that every driver shows ([`Side`]), and the state machine between two of them
-//! ([`relay`]).
+//! (`relay`).
 
 mod head;
 mod metadata;
