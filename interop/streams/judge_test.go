@@ -99,6 +99,22 @@ func TestAnErrorThatCrossesKeepsItsCodeAndText(t *testing.T) {
 	}
 }
 
+func TestWhoseClockEndedACallIsChance(t *testing.T) {
+	c := sample()
+	c.want.Messages, c.got.Messages = 0, 0
+	c.want.End = live.Ended{Kind: "status", Code: 1, Message: "Timeout expired"}
+	c.want.Trailers = map[string][]string{otherKeys: {"content-type", "date"}}
+	c.got.End = live.Ended{Kind: "status", Code: 4, Message: "context deadline exceeded"}
+	c.got.Trailers = nil
+	if v := judge(c); len(v.diffs) > 0 || v.letters != "t" {
+		t.Errorf("%+v", v)
+	}
+	c.got.End = live.Ended{Kind: "status", Code: 13, Message: "Timeout expired"}
+	if v := judge(c); len(v.diffs) == 0 {
+		t.Error("another code passes")
+	}
+}
+
 // The relay in front of h2spec must leave everything but calls as it is.
 func TestTheContentTypeIsAddedBehindTheBlock(t *testing.T) {
 	var block bytes.Buffer
