@@ -19,7 +19,7 @@ fn answer(caller: &mut TtConn, id: i32, method: &str) -> (i32, String) {
     assert_eq!((trailer.id, trailer.frame_type(), trailer.method()), (id, FrameType::Trailer, method.as_bytes()));
     assert_eq!(trailer.strings, [], "no keys are added");
     let (code, text) = trailer.code_and_text();
-    assert!(text.contains("proxy: "), "whose words they are: {text}");
+    assert!(text.starts_with("proxy: "), "whose words they are: {text}");
     (code, text)
 }
 
@@ -124,7 +124,6 @@ fn a_backend_that_can_not_be_reached_is_an_answer() {
         caller.send_all([&opening(id), &data("a").with_id(id)]);
         let (code, text) = answer(&mut caller, id, METHOD);
         assert_eq!(code, 6);
-        assert!(text.starts_with("rpc error: code = 14 desc = proxy: "), "{text}");
         assert!(text.contains("can't connect"), "{text}");
     }
     proxy.eventually("it is counted", |totals| totals.faults_of(FaultKind::Connect) == 2);

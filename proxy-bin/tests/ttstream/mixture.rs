@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use testkit::Chance;
-use testkit::peer::ttstream::{TtConn, TtFrame};
+use testkit::peer::ttstream::{TtConn, TtFrame, TtServer};
 use ttstream::FrameType;
 
+use crate::support::{Setup, TestProxy};
 use crate::way::{METHOD, Way, data, end, header, opened, opening};
 
 /// What one end has still to send, and what it has got.
@@ -149,5 +150,35 @@ fn burst(
 fn streams_of_all_kinds_at_once_get_what_is_theirs() {
     for seed in 1..=10 {
         mixture(seed);
+    }
+}
+
+#[test]
+fn several_workers_serve_several_callers_at_once() {
+    const CALLERS: i32 = 8;
+    let backend = TtServer::start();
+    let text = Setup::to_addr(backend.addr()).cluster("stream_pool = \"short\"").text();
+    let proxy = TestProxy::start(&text.replace("workers = 1", "workers = 3"));
+    let mut callers = (0..CALLERS).map(|_| TtConn::connect(proxy.addr())).collect::<Vec<_>>();
+    for round in 0..20 {
+        for (caller, id) in callers.iter_mut().zip(1..) {
+            // Who it is stands in the first message.
+            caller.send_all([&opening(id), &data(format!("{id}")).with_id(id), &end().with_id(id)]);
+        }
+        for _ in 0..CALLERS {
+            let mut backend = backend.accept();
+            let up = opened(&mut backend);
+            let message = backend.read();
+            backend.expect(&end().with_id(up));
+            backend.send_all([&header().with_id(up), &message, &end().with_id(up)]);
+            backend.expect_close();
+        }
+        for (caller, id) in callers.iter_mut().zip(1..) {
+            for frame in [header(), data(format!("{id}")), end()] {
+                caller.expect(&frame.with_id(id));
+            }
+        }
+        let done = (round + 1) * CALLERS as u64;
+        proxy.eventually("they are counted", |totals| totals.streams_ok == done);
     }
 }

@@ -2,7 +2,7 @@
 //! nobody else is held up, and what the proxy holds has a limit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use testkit::peer::eventually;
 use testkit::peer::ttstream::{TtConn, TtFrame};
 use ttstream::FrameType;
 
-use crate::way::{Stream, Way, data, end, header, opened, opening};
+use crate::way::{METHOD, Stream, Way, data, end, header, opened, opening};
 
 const PIECE: usize = 256 << 10;
 /// Far more than sockets and budgets of both hops hold.
@@ -183,6 +183,33 @@ fn of_a_callers_streams_the_one_whose_backend_is_slow_is_ended_and_no_other_held
     };
     assert!(messages < PIECES);
     assert_eq!(last.frame_type(), FrameType::Rst);
+}
+
+#[test]
+fn a_backend_that_goes_on_after_a_cancel_holds_nobody_up() {
+    let way = Way::new();
+    let mut neighbour = way.open();
+    let Stream { mut caller, mut backend, id, up } = way.open();
+    caller.send(&TtFrame::rst(id, METHOD, 12_007, "why", ""));
+    assert_eq!(backend.read().frame_type(), FrameType::Rst);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let flooding = std::thread::spawn(move || {
+        let bytes = piece(0).with_id(up).bytes();
+        while !stopped.load(Ordering::SeqCst) && backend.try_send(&bytes) {}
+    });
+    let begun = Instant::now();
+    // Longer than it takes until idle connections are looked through.
+    while begun.elapsed() < Duration::from_millis(2500) {
+        let round = Instant::now();
+        neighbour.down_to_up(&data("meanwhile"));
+        assert!(round.elapsed() < Duration::from_secs(1), "{:?}", round.elapsed());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    stop.store(true, Ordering::SeqCst);
+    neighbour.finish();
+    drop((neighbour, caller, way));
+    flooding.join().unwrap();
 }
 
 #[test]

@@ -337,6 +337,23 @@ fn what_the_specification_does_not_name_passes_on_a_callers_trailer() {
 }
 
 #[test]
+fn a_payload_in_a_callers_trailer_does_not_reach_the_backend() {
+    let way = Way::new();
+    let mut exception = end().exception(6, "no caller says that").payload;
+    let mut reply = exception.clone();
+    reply[3] = 2;
+    exception.truncate(20);
+    for payload in [reply, exception, b"garbage".to_vec()] {
+        let mut stream = way.open();
+        // The reader of a stock server panics over it (F16).
+        stream.caller.send(&end().payload(payload).with_id(7));
+        stream.backend.expect(&end().with_id(stream.up));
+        stream.up_to_down(&header());
+        stream.up_to_down(&end());
+    }
+}
+
+#[test]
 fn what_the_specification_does_not_name_passes_on_a_reset() {
     let way = Way::new();
     let mut stream = way.open();
