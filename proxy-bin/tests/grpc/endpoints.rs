@@ -30,14 +30,15 @@ fn limited(streams: u32) -> Backend {
     Backend::with_settings(&[(SettingId::MAX_CONCURRENT_STREAMS, streams)])
 }
 
-/// Lets the proxy learn of the settings of a first connection: a call there and back.
-fn settle(caller: &mut RawH2, backend: &Backend) -> RawH2 {
+/// Lets the proxy learn of the settings of a first connection: a call there and back, after which it is free.
+fn settle(proxy: &TestProxy, caller: &mut RawH2, backend: &Backend) -> RawH2 {
     let stream = caller.request(PATH, NONE);
     let mut conn = backend.accept();
     let at = conn.next_request().unwrap().stream;
     conn.wait_for_settings_ack();
     conn.trailers(at, 0, "");
     assert_eq!(caller.read_answer(stream).status(), Some(0));
+    proxy.eventually("the call is over", |totals| totals.streams_ok == 1);
     conn
 }
 
@@ -141,14 +142,19 @@ fn the_pool_grows_with_the_backends_stream_limit() {
         let backend = limited(limit);
         let proxy = backend.setup().start();
         let mut caller = caller(&proxy);
-        let mut conns = vec![settle(&mut caller, &backend)];
+        let mut conns = vec![settle(&proxy, &mut caller, &backend)];
         let streams: Vec<_> = (0..6).map(|_| caller.request(PATH, NONE)).collect();
         while conns.len() < usize::try_from(6 / limit).unwrap() {
             conns.push(backend.accept());
         }
+        // Nobody is answered before all have their place: room would come from elsewhere.
+        let mut ats = Vec::new();
         for conn in &mut conns {
-            for _ in 0..limit {
-                let at = conn.next_request().expect("a stream").stream;
+            let mut next = || conn.next_request().expect("a stream").stream;
+            ats.push((0..limit).map(|_| next()).collect::<Vec<_>>());
+        }
+        for (conn, ats) in conns.iter_mut().zip(ats) {
+            for at in ats {
                 conn.trailers(at, 0, "");
             }
         }
@@ -157,6 +163,7 @@ fn the_pool_grows_with_the_backends_stream_limit() {
         }
         assert_eq!(backend.connections(), conns.len(), "limit {limit}");
         // With room in them, they are used again.
+        proxy.eventually("the calls are over", |totals| totals.streams_ok == 7);
         for _ in 0..4 {
             let stream = caller.request(PATH, NONE);
             let mut answered = false;
@@ -184,17 +191,15 @@ fn streams_that_come_before_the_backends_limit_is_known_are_all_served() {
         conn.open(&[(SettingId::MAX_CONCURRENT_STREAMS, 2)]);
         let mut live: Vec<u32> = Vec::new();
         loop {
-            while live.len() < 2 {
-                let Some(request) = conn.next_request() else { return };
-                live.push(request.stream);
-            }
-            while let Some(frame) = conn.poll_frame(Duration::from_millis(20)) {
-                if frame.fields.contains(":path") {
+            let came = if live.is_empty() { conn.next_frame() } else { conn.poll_frame(QUIET / 5) };
+            match came {
+                Some(frame) if frame.fields.contains(":path") && live.len() == 2 => {
                     conn.send_reset(frame.stream(), ErrorCode::REFUSED_STREAM);
                 }
-            }
-            for at in live.drain(..) {
-                conn.trailers(at, 0, "served");
+                Some(frame) if frame.fields.contains(":path") => live.push(frame.stream()),
+                Some(_) => {}
+                None if live.is_empty() => return,
+                None => live.drain(..).for_each(|at| conn.trailers(at, 0, "served")),
             }
         }
     });
@@ -212,7 +217,7 @@ fn with_a_limit_of_none_a_stream_waits_until_there_is_room() {
     let backend = limited(1);
     let proxy = backend.setup().start();
     let mut caller = caller(&proxy);
-    let mut conn = settle(&mut caller, &backend);
+    let mut conn = settle(&proxy, &mut caller, &backend);
     conn.send_settings(&[(SettingId::MAX_CONCURRENT_STREAMS, 0)]);
     conn.wait_for_settings_ack();
     let stream = caller.request(PATH, NONE);
@@ -242,14 +247,41 @@ fn a_backend_that_takes_no_streams_at_all_is_not_stormed_with_connections() {
 }
 
 #[test]
-fn a_stream_that_waits_for_room_goes_when_the_backend_raises_its_limit() {
+fn streams_wait_for_the_settings_of_a_fresh_connection() {
+    let (hand, accepted) = std::sync::mpsc::channel();
+    let hand = std::sync::Mutex::new(hand);
+    let backend = testkit::peer::RawServer::start(move |conn| hand.lock().unwrap().send(conn).unwrap());
+    let proxy = crate::support::Setup::to(&backend).start();
+    let mut caller = caller(&proxy);
+    let streams: Vec<_> = (0..10).map(|_| caller.request(PATH, NONE)).collect();
+    let mut conn = RawH2::accepted(accepted.recv_timeout(LONG).unwrap()).patience(LONG);
+    // SETTINGS are the first that it says, even before it acknowledges the proxy's.
+    conn.auto_ack(false);
+    // One may go before anything is known.
+    let first = conn.next_request().unwrap().stream;
+    conn.expect_silence(&[first + 2], QUIET);
+    conn.open(&[(SettingId::MAX_CONCURRENT_STREAMS, 100)]);
+    conn.trailers(first, 0, "");
+    for _ in 1..10 {
+        let at = conn.next_request().expect("the others follow").stream;
+        conn.trailers(at, 0, "");
+    }
+    for stream in streams {
+        assert_eq!(caller.read_answer(stream).status(), Some(0));
+    }
+    assert_eq!(backend.connections(), 1);
+}
+
+#[test]
+fn a_limit_that_is_raised_makes_room() {
     let backend = limited(0);
-    let proxy = backend.setup().route("timeout = \"8s\"").start();
+    let proxy = backend.setup().route("timeout = \"9s\"").start();
     let mut caller = caller(&proxy);
     let first = caller.request(PATH, NONE);
     let mut conn = backend.accept();
     conn.wait_for_settings_ack();
     conn.send_settings(&[(SettingId::MAX_CONCURRENT_STREAMS, 10)]);
+    conn.wait_for_settings_ack();
     let second = caller.request(PATH, NONE);
     for stream in [first, second] {
         let at = conn.next_request().expect("it goes now").stream;
@@ -265,18 +297,18 @@ fn a_stream_that_waits_for_room_goes_when_another_ends() {
     let backend = limited(1);
     let proxy = backend.setup().start();
     let mut caller = caller(&proxy);
-    let first = settle(&mut caller, &backend);
+    let first = settle(&proxy, &mut caller, &backend);
     let streams: Vec<_> = (0..65).map(|_| caller.request(PATH, NONE)).collect();
     let mut conns = vec![first];
     while conns.len() < 64 {
         conns.push(backend.accept());
     }
-    let mut answered = 0;
-    for conn in &mut conns {
-        let at = conn.next_request().unwrap().stream;
+    // Nobody is answered before all have their place: room would come from elsewhere.
+    let ats: Vec<_> = conns.iter_mut().map(|conn| conn.next_request().unwrap().stream).collect();
+    for (conn, at) in conns.iter_mut().zip(ats) {
         conn.trailers(at, 0, "");
-        answered += 1;
     }
+    let mut answered = 64;
     eventually("the last one gets the room of another", || {
         for conn in &mut conns {
             if let Some(frame) =

@@ -11,6 +11,8 @@
 )]
 
 mod abuse;
+mod backends;
+mod chain;
 mod credit;
 mod drain;
 mod endings;
