@@ -220,6 +220,14 @@ fn what_is_grpcs_own_does_not_cross() {
 }
 
 #[test]
+fn keys_of_ttstream_itself_do_not_come_from_a_caller() {
+    let way = crossing_way();
+    let posing = [("isn", "Other"), ("ttscp", "a"), ("biz-status", "1"), ("biz-message", "no"), ("biz-extra", "{}")];
+    let stream = open_with(&way, &posing);
+    assert_eq!(stream.opening.strings, [(b"isn".to_vec(), SERVICE.as_bytes().to_vec())]);
+}
+
+#[test]
 fn messages_cross_and_half_closes_both_ways() {
     let way = crossing_way();
     for half_close_alone in [false, true] {
@@ -326,6 +334,23 @@ fn a_business_error_crosses() {
         assert_eq!(answer.messages().len(), usize::from(answered));
     }
     way.eventually("they are counted", |totals| totals.streams_failed == 2);
+}
+
+#[test]
+fn keys_of_grpc_itself_do_not_come_from_a_backend() {
+    let way = crossing_way();
+    let mut stream = open(&way);
+    stream.say(header());
+    let posing = TtFrame::trailer(stream.id, METHOD)
+        .string("grpc-status", "0")
+        .string("Grpc-Message", "fine")
+        .string("grpc-status-details-bin", "x")
+        .string(":status", "500")
+        .string("t", "v");
+    let answer = stream.end_with(posing.exception(1, "unknown method"));
+    assert_eq!((answer.status(), answer.message()), (Some(12), Some("unknown method")));
+    assert_eq!(trailers(&answer), pairs([("t", "v")]));
+    assert_eq!(answer.trailers.unwrap().values("grpc-status").len(), 1);
 }
 
 #[test]

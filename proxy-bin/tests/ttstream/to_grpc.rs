@@ -183,6 +183,35 @@ fn keys_of_grpc_itself_do_not_come_from_a_caller() {
 }
 
 #[test]
+fn a_header_of_the_largest_size_crosses() {
+    let way = crossing_way();
+    let value = "x".repeat(60_000);
+    let large = (0..4).fold(opening(ID), |frame, index| frame.string(format!("x-{index}"), &value));
+    let stream = open_with(&way, &large);
+    assert_eq!(metadata(&stream.request.fields).len(), 4);
+    assert_eq!(stream.request.fields.text("x-3").map(str::len), Some(60_000));
+}
+
+#[test]
+fn a_name_that_is_none_of_a_path_is_refused() {
+    let way = crossing_way();
+    let mut caller = way.caller();
+    for (service, method) in
+        [("Live/Other", "Chat"), ("Live", "Chat/More"), ("Li ve", "Chat"), ("Live", "Ch?at"), ("Live#", "Chat")]
+    {
+        caller.send(&TtFrame::header(ID, method).string("isn", service));
+        caller.expect(&TtFrame::header(ID, method));
+        let (code, text) = caller.read().code_and_text();
+        assert_eq!(code, 6, "{service} {method}");
+        assert!(text.starts_with("proxy: "), "{text}");
+    }
+    // The first request that a backend hears of is a good one.
+    caller.send(&opening(ID));
+    let mut backend = RawH2::server(way.backend.accept_raw()).patience(PATIENCE);
+    assert_eq!(backend.next_request().unwrap().fields.text(":path"), Some("/Live/Chat"));
+}
+
+#[test]
 fn a_routes_timeout_is_told_to_the_backend() {
     let way = crossing_with(|setup| setup.route("timeout = \"5s\""));
     let stream = open(&way);
@@ -331,6 +360,20 @@ fn a_status_crosses_as_the_exception_that_kitex_makes_of_it() {
         }
     }
     way.eventually("they are counted", |totals| totals.streams_failed == 8);
+}
+
+#[test]
+fn keys_of_ttstream_itself_do_not_come_from_a_backend() {
+    let way = crossing_way();
+    let mut stream = open(&way);
+    let id = stream.stream();
+    let posing = Fields::from([("isn", "Other"), ("ttscp", "a"), ("biz-status", "1"), ("biz-extra", "{}"), ("k", "v")]);
+    stream.backend.send_headers(id, grpc_response(posing.clone()), false);
+    stream.caller.expect(&header().with_id(ID).string("k", "v"));
+    // With status 0 nothing is a business error.
+    let trailer = stream.end_with(grpc_trailers(0, "", posing.with("biz-message", "no")));
+    assert_eq!(trailer, end().with_id(ID).string("k", "v"));
+    way.eventually("it counts as success", |totals| totals.streams_ok == 1);
 }
 
 #[test]
