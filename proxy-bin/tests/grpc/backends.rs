@@ -32,7 +32,7 @@ const DEEDS: [(&str, Deed); 11] = [
     ("DATA beyond the window", |conn, at| {
         conn.respond(at);
         let [.., low] = at.to_be_bytes();
-        let frame = [&[0, 0x40, 0, 0, 0, 0, 0, 0, low, 0, 0x7f, 0xff, 0xff, 0xff][..], &[0; 16_379]].concat();
+        let frame = [&[0, 0x40, 0, 0, 0, 0, 0, 0, low, 0, 0, 0xff, 0xff, 0xff][..], &[0; 16_379]].concat();
         let _closed = conn.try_send(frame.repeat(700));
     }),
     ("a frame over the limit", |conn, _| conn.send([0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1])),
@@ -53,6 +53,8 @@ fn a_backend_that_breaks_the_rules_is_never_a_clean_end() {
         let backend = Backend::start();
         let proxy = backend.setup().start();
         let Open { mut caller, stream, mut conn, at, .. } = open(&proxy, &backend, NONE);
+        // An end comes behind the data before it.
+        caller.auto_credit(true);
         caller.send_data(stream, grpc_message("hi"), true);
         conn.wait_for_data(at);
         done(&mut conn, at);

@@ -3,7 +3,7 @@
 use grpc_frame::http2::ErrorCode;
 use testkit::peer::http2::{Fields, grpc_message, grpc_request, grpc_response, grpc_trailers};
 
-use crate::stage::{Backend, NONE, Open, PATH, by_name, caller};
+use crate::stage::{Backend, NONE, Open, PATH, by_name, caller, open};
 use crate::support::{Setup, TestProxy};
 
 /// A backend behind two proxies; the first is the callers'.
@@ -13,16 +13,12 @@ fn behind_two(backend: &Backend) -> (TestProxy, TestProxy) {
     (Setup::to_addr(second.addr()).start(), second)
 }
 
-fn open_through(first: &TestProxy, backend: &Backend, extra: impl Into<Fields>) -> Open {
-    crate::stage::open(first, backend, extra)
-}
-
 #[test]
 fn everything_passes_as_through_one() {
     let backend = Backend::start();
     let (first, _second) = behind_two(&backend);
     let extra = Fields::from([("x-multi", "1"), ("x-multi", "2"), ("x-b-bin", "AAE="), ("grpc-encoding", "gzip")]);
-    let mut opened = open_through(&first, &backend, extra.clone());
+    let mut opened = open(&first, &backend, extra.clone());
     assert_eq!(by_name(&opened.request.fields), by_name(&grpc_request(PATH, extra)));
     let headers = grpc_response([("x-head", "h")]);
     opened.conn.send_headers(opened.at, headers.clone(), false);
@@ -43,7 +39,7 @@ fn everything_passes_as_through_one() {
 fn cancels_and_resets_keep_their_codes() {
     let backend = Backend::start();
     let (first, _second) = behind_two(&backend);
-    let mut opened = open_through(&first, &backend, NONE);
+    let mut opened = open(&first, &backend, NONE);
     for code in [0, 2, 8, 11, 1000] {
         let (stream, at) = opened.another();
         opened.caller.send_reset(stream, ErrorCode(code));
@@ -59,7 +55,7 @@ fn cancels_and_resets_keep_their_codes() {
 fn a_loss_at_either_end_is_told_at_the_other() {
     let backend = Backend::start();
     let (first, _second) = behind_two(&backend);
-    let Open { mut caller, stream, conn, .. } = open_through(&first, &backend, NONE);
+    let Open { mut caller, stream, conn, .. } = open(&first, &backend, NONE);
     drop(conn);
     let answer = caller.read_answer(stream);
     assert_eq!((answer.status(), answer.is_trailers_only()), (Some(14), true), "{answer:?}");
@@ -74,15 +70,15 @@ fn a_loss_at_either_end_is_told_at_the_other() {
 fn the_drain_of_the_second_moves_streams_and_loses_none() {
     let backend = Backend::start();
     let (first, mut second) = behind_two(&backend);
-    let mut opened = open_through(&first, &backend, NONE);
+    let mut opened = open(&first, &backend, NONE);
     second.begin_drain();
     let mut late = caller(&first);
     // Nobody listens there any more once the first has been told.
     testkit::peer::eventually("the first cannot open more", || {
         let stream = late.request(PATH, NONE);
-        match opened.conn.poll_frame(crate::stage::QUIET).filter(|frame| frame.fields.contains(":path")) {
-            Some(frame) => opened.conn.trailers(frame.stream(), 0, ""),
-            None => {}
+        if let Some(frame) = opened.conn.poll_frame(crate::stage::QUIET).filter(|frame| frame.fields.contains(":path"))
+        {
+            opened.conn.trailers(frame.stream(), 0, "");
         }
         late.read_answer(stream).status() == Some(14)
     });

@@ -7,7 +7,7 @@ use testkit::peer::RawServer;
 use testkit::peer::http2::{RawH2, grpc_message};
 
 use crate::stage::{Backend, LONG, NONE, Open, PATH, QUIET, caller, echo, open};
-use crate::support::Setup;
+use crate::support::{Process, Setup};
 
 /// What HTTP/2 gives at first, in bytes: all that a peer that grants nothing takes.
 const WINDOW: usize = 65_535;
@@ -173,14 +173,44 @@ fn a_message_of_64_mib_passes_both_ways() {
         conn.trailers(request.stream, 0, "");
         while conn.next_frame().is_some() {}
     });
-    let proxy = Setup::to(&backend).listener("max_message = \"64MiB\"").start();
-    let mut caller = RawH2::client(proxy.addr()).patience(3 * LONG);
+    let process = Process::run(&Setup::to(&backend).listener("max_message = \"64MiB\"").text());
+    let before = process.kib("VmRSS:");
+    let mut caller = RawH2::client(process.addr()).patience(3 * LONG);
     caller.auto_credit(true);
     let payload: Vec<u8> = (0..64_u32 << 20).map(|n| (n.wrapping_mul(31) >> 8) as u8).collect();
     let answer = caller.call(PATH, NONE, &payload);
     assert_eq!(answer.status(), Some(0));
     assert!(answer.data[5..] == payload, "{} bytes came", answer.data.len());
     assert_eq!(answer.data[..5], [0, 4, 0, 0, 0]);
+    let peak = process.kib("VmHWM:");
+    println!("64 MiB and back: RSS {before} KiB, peak {peak} KiB");
+    assert!(peak - before <= 8 << 10, "it passes in pieces: {before} KiB, then {peak}");
+}
+
+#[test]
+fn a_thousand_idle_streams_take_little() {
+    let backend = RawServer::start(|conn| {
+        let mut conn = RawH2::server(conn).patience(LONG);
+        while let Some(request) = conn.next_request() {
+            conn.respond(request.stream);
+        }
+    });
+    let process = Process::run(&Setup::to(&backend).text());
+    let before = process.kib("VmRSS:");
+    let mut callers: Vec<_> = (0..4).map(|_| RawH2::client(process.addr()).patience(LONG)).collect();
+    for caller in &mut callers {
+        for _ in 0..250 {
+            caller.request(PATH, NONE);
+        }
+    }
+    for caller in &mut callers {
+        for number in 0..250 {
+            caller.wait_for_headers(2 * number + 1);
+        }
+    }
+    let open = process.kib("VmRSS:");
+    println!("1,000 open idle streams: RSS {before} KiB before, {open} KiB with them");
+    assert!(open <= 24 << 10, "{open} KiB (issue 5: at most 24 MiB)");
 }
 
 #[test]

@@ -243,7 +243,8 @@ fn a_backend_that_takes_no_streams_at_all_is_not_stormed_with_connections() {
         assert_eq!(caller.read_answer(stream).status(), Some(4));
     }
     println!("connections to a backend that takes no streams: {}", backend.connections());
-    assert!(backend.connections() <= 64, "{} connections", backend.connections());
+    // One a stream is generous: what the first has said, the others will say again.
+    assert!(backend.connections() <= 7, "{} connections", backend.connections());
 }
 
 #[test]
