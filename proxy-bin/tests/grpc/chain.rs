@@ -1,5 +1,7 @@
 //! Two proxies in a row are one.
 
+use std::time::Duration;
+
 use grpc_frame::http2::ErrorCode;
 use testkit::peer::http2::{Fields, grpc_message, grpc_request, grpc_response, grpc_trailers};
 
@@ -73,14 +75,17 @@ fn the_drain_of_the_second_moves_streams_and_loses_none() {
     let mut opened = open(&first, &backend, NONE);
     second.begin_drain();
     let mut late = caller(&first);
+    let mut stream = late.request(PATH, NONE);
     // Nobody listens there any more once the first has been told.
     testkit::peer::eventually("the first cannot open more", || {
-        let stream = late.request(PATH, NONE);
-        if let Some(frame) = opened.conn.poll_frame(crate::stage::QUIET).filter(|frame| frame.fields.contains(":path"))
-        {
+        let came = opened.conn.poll_frame(Duration::from_millis(5));
+        if let Some(frame) = came.filter(|frame| frame.fields.contains(":path")) {
             opened.conn.trailers(frame.stream(), 0, "");
+            assert_eq!(late.read_answer(stream).status(), Some(0));
+            stream = late.request(PATH, NONE);
         }
-        late.read_answer(stream).status() == Some(14)
+        let ended = late.poll_frame(Duration::from_millis(5));
+        ended.is_some_and(|frame| frame.stream() == stream && frame.fields.text("grpc-status") == Some("14"))
     });
     opened.caller.send_data(opened.stream, grpc_message("on"), true);
     assert_eq!(opened.conn.next_grpc_message(opened.at), Some(b"on".to_vec()));

@@ -332,23 +332,20 @@ fn a_connection_past_its_age_takes_no_new_streams_and_finishes_its_own() {
     let backend = Backend::start();
     let proxy = backend.setup().cluster("max_connection_age = \"1s\"").start();
     let mut opened = open(&proxy, &backend, NONE);
-    let mut fresh = None;
+    let mut fresh = opened.caller.request(PATH, NONE);
     eventually("new streams take a new connection", || {
-        let stream = opened.caller.request(PATH, NONE);
-        if backend.connections() == 1
-            && let Some(frame) = opened.conn.poll_frame(QUIET).filter(|frame| frame.fields.contains(":path"))
-        {
+        let came = opened.conn.poll_frame(Duration::from_millis(5));
+        if let Some(frame) = came.filter(|frame| frame.fields.contains(":path")) {
             opened.conn.trailers(frame.stream(), 0, "");
-            assert_eq!(opened.caller.read_answer(stream).status(), Some(0));
-            return false;
+            assert_eq!(opened.caller.read_answer(fresh).status(), Some(0));
+            fresh = opened.caller.request(PATH, NONE);
         }
-        fresh = Some(stream);
-        true
+        backend.connections() > 1
     });
     let mut conn = backend.accept();
     let at = conn.next_request().unwrap().stream;
     conn.trailers(at, 0, "new");
-    assert_eq!(opened.caller.read_answer(fresh.unwrap()).message(), Some("new"));
+    assert_eq!(opened.caller.read_answer(fresh).message(), Some("new"));
     opened.conn.trailers(opened.at, 0, "old");
     assert_eq!(opened.caller.read_answer(opened.stream).message(), Some("old"));
     opened.conn.read_to_close();
