@@ -72,7 +72,7 @@ impl std::fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Reset::Http2(code) => write!(f, "RST_STREAM {code}"),
-            Reset::Rst { code, message, path } => {
+            Reset::Rst { code, message, path, .. } => {
                 let (message, path) = (String::from_utf8_lossy(message), String::from_utf8_lossy(path));
                 write!(f, "rst {code}, {message} [{path}]")
             }

@@ -187,7 +187,7 @@ impl<H: Handle + 'static> Driver<H> {
         };
         let event = match stream.machine.borrow_mut().received(&frame)? {
             ServerEvent::HalfClose(_) => Event::End(End::HalfClose(Some(frame.clone()))),
-            ServerEvent::Reset(reset) => Event::End(End::Reset(wire::reset_of(&reset))),
+            ServerEvent::Reset(reset) => Event::End(End::Reset(wire::reset_of(&reset, &frame))),
             ServerEvent::Message => match wire::data(frame.clone(), self.shared.settings.max_message) {
                 Ok(event) => event,
                 Err(fault) => {
@@ -339,10 +339,7 @@ impl<H> CallerSide<H> {
                 }
             }
             End::HalfClose(_) => (None, Vec::new()),
-            End::Reset(Reset::Rst { code, message, path }) if self.rst => {
-                self.reset(&Reset::Rst { code: *code, message: message.clone(), path: path.clone() });
-                return;
-            }
+            End::Reset(reset @ Reset::Rst { .. }) if self.rst => return self.reset(reset),
             End::Reset(reset) => (Some(wire::exception_of_reset(reset)), Vec::new()),
             End::Fault(fault) => (Some(wire::exception_of_fault(fault, self.messages.is_some())), Vec::new()),
         };
@@ -430,7 +427,8 @@ impl<H> Side for CallerSide<H> {
         };
         let encoder = &self.stream.encoder;
         // A text of any length fits; a path that is too long for a frame came in one.
-        let _written = self.shared.link.write(|dst| encoder.rst(&Exception::new(code, &text), &path, dst));
+        let _written =
+            self.shared.link.write(|dst| wire::write_rst(encoder, &Exception::new(code, &text), &path, reset, dst));
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) {

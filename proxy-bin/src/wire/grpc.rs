@@ -119,7 +119,7 @@ pub(crate) fn fields_of_reset(reset: &Reset, compat: Compat) -> HeaderMap {
         Reset::Http2(code) => {
             (Code::from_rst(*code), format!("proxy: the backend reset the stream, code {code}").into())
         }
-        Reset::Rst { code, message, path } => {
+        Reset::Rst { code, message, path, .. } => {
             let timed_out =
                 matches!(ttstream::Code(*code), ttstream::Code::RECV_TIMEOUT | ttstream::Code::STREAM_TIMEOUT);
             let code = if timed_out { Code::DEADLINE_EXCEEDED } else { Code::CANCELLED };

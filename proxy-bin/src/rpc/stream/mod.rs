@@ -126,6 +126,8 @@ pub enum Reset {
         message: Bytes,
         /// `ttscp`, the services that the cancel came by, comma-separated; empty where there is none.
         path: Bytes,
+        /// The frame, for whatever else it says.
+        frame: Frame,
     },
     /// The connection was lost.
     Lost(Protocol),

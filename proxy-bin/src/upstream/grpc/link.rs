@@ -119,7 +119,9 @@ impl Drop for InUse {
         if !link.open.get() && streams == 0 {
             link.wake();
         }
-        if let Some(links) = link.links.upgrade() {
+        if let Some(links) = link.links.upgrade()
+            && links.waiting.get() > 0
+        {
             links.changed.notify_waiters();
         }
     }
@@ -177,7 +179,6 @@ fn jittered(age: Duration) -> Duration {
 async fn carry(link: &Link, connection: Connection, settings: &Settings, links: &Links) -> String {
     let mut connection = pin!(connection);
     let mut keepalive = Keepalive::new(connection.ping_pong(), settings.keepalive);
-    let mut settled = false;
     poll_fn(|cx| {
         let mut task = link.task.borrow_mut();
         if task.as_ref().is_none_or(|task| !task.will_wake(cx.waker())) {
@@ -185,8 +186,8 @@ async fn carry(link: &Link, connection: Connection, settings: &Settings, links: 
         }
         drop(task);
         let end = Pin::new(&mut connection).poll(cx);
-        if !settled && link.is_settled() {
-            settled = true;
+        // The peer may have told its limit, or another one.
+        if links.waiting.get() > 0 {
             links.changed.notify_waiters();
         }
         if let Poll::Ready(Err(error)) = link.io.poll_flush_out(cx) {

@@ -40,8 +40,10 @@ pub(crate) struct Settings {
 pub(crate) struct Links {
     settings: Settings,
     open: RefCell<Vec<Rc<Link>>>,
-    /// Woken when a connection comes, goes, or gets room for another stream.
+    /// Woken when a connection comes, goes, or may have got room for another stream.
     changed: Notify,
+    /// How many wait for that.
+    waiting: Cell<usize>,
     connecting: Cell<bool>,
     /// How many attempts to connect have failed, and how the last one did.
     failed: RefCell<(u64, Option<Fault>)>,
@@ -60,6 +62,7 @@ impl Links {
             settings,
             open: RefCell::default(),
             changed: Notify::new(),
+            waiting: Cell::new(0),
             connecting: Cell::new(false),
             failed: RefCell::default(),
         }
@@ -103,6 +106,7 @@ impl Links {
     /// Waits until a connection has room, a fresh one where all are full. `failures` is how many attempts had failed
     /// before it was asked for.
     async fn room(self: &Rc<Self>, failures: u64) -> Result<(), Fault> {
+        let _waiting = Waiting::count(&self.waiting);
         loop {
             if self.pick().is_some() {
                 return Ok(());
@@ -142,10 +146,12 @@ impl Links {
         }
     }
 
-    /// Begins another connection, unless one is on its way or the limits of those that are there are not known yet.
+    /// Begins another connection, unless one is on its way, or one that is there would do: its limit is not known yet,
+    /// or it has no streams and takes none, as a fresh one would.
     fn grow(self: &Rc<Self>) {
-        let unsettled = self.open.borrow().iter().any(|link| link.is_open() && !link.is_settled());
-        if self.connecting.get() || unsettled || self.open.borrow().len() >= MAX_LINKS {
+        let enough = |link: &Rc<Link>| link.is_open() && (!link.is_settled() || link.streams() == 0);
+        let enough = self.open.borrow().iter().any(enough);
+        if self.connecting.get() || enough || self.open.borrow().len() >= MAX_LINKS {
             return;
         }
         self.connecting.set(true);
@@ -225,6 +231,22 @@ impl Links {
         for link in &*self.open.borrow() {
             link.tick();
         }
+    }
+}
+
+/// One that waits for room.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl<'a> Waiting<'a> {
+    fn count(waiting: &'a Cell<usize>) -> Self {
+        waiting.set(waiting.get().saturating_add(1));
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }
 

@@ -105,7 +105,7 @@ impl Connection {
                 metadata: Metadata::Frame(frame.clone()),
                 only: false,
             })),
-            ClientEvent::Reset(reset) => Event::End(End::Reset(wire::reset_of(&reset))),
+            ClientEvent::Reset(reset) => Event::End(End::Reset(wire::reset_of(&reset, &frame))),
             _ => return Ok(()),
         };
         if writes.trailer {

@@ -146,7 +146,7 @@ impl Side for BackendSide {
         if writes.rst {
             let (code, text, path) = wire::rst_of(reset, &self.links.settings.name);
             let exception = Exception::new(code, &text);
-            if link.write(|dst| encoder.rst(&exception, &path, dst)).is_err() {
+            if link.write(|dst| wire::write_rst(encoder, &exception, &path, reset, dst)).is_err() {
                 // The path grew beyond what a frame holds.
                 let _fits = link.write(|dst| encoder.rst(&exception, b"", dst));
             }

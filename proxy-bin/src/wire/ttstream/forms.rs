@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use grpc_frame::metadata::is_binary;
 use grpc_frame::status;
-use ttstream::{Code, EncodeError, Exception, Frame, StreamEncoder, keys};
+use ttstream::{Code, EncodeError, Exception, Frame, FrameType, StreamEncoder, keys};
 
 use crate::rpc::stream::{Data, Entry, Event, Framing, Metadata, Reset, StreamOutcome};
 use crate::rpc::{Fault, FaultKind, Protocol};
@@ -21,10 +21,34 @@ pub(crate) fn data(frame: Frame, max_message: usize) -> Result<Event, Fault> {
 }
 
 /// A reset, read from an rst frame.
-pub(crate) fn reset_of(reset: &ttstream::Reset<'_>) -> Reset {
+pub(crate) fn reset_of(reset: &ttstream::Reset<'_>, frame: &Frame) -> Reset {
     let ttstream::Exception { code, message } = reset.exception;
     let (message, path) = (Bytes::copy_from_slice(message), Bytes::copy_from_slice(reset.cancel_path));
-    Reset::Rst { code: code.0, message, path }
+    Reset::Rst { code: code.0, message, path, frame: frame.clone() }
+}
+
+/// Appends an rst frame, with whatever else the frame of `reset` says.
+pub(crate) fn write_rst(
+    encoder: &StreamEncoder,
+    exception: &Exception<'_>,
+    path: &[u8],
+    reset: &Reset,
+    dst: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let Reset::Rst { frame, .. } = reset else { return encoder.rst(exception, path, dst) };
+    let mut writer = encoder.writer(FrameType::Rst, dst)?;
+    if !path.is_empty() {
+        writer.string(keys::CANCEL_PATH, path)?;
+    }
+    writer.strings(frame.pairs().filter(|(key, _)| *key != keys::CANCEL_PATH))?;
+    for entry in frame.header().entries() {
+        // Method and type are the stream's own, and passed over.
+        if let ttheader::Entry::Int { key, value, .. } = entry {
+            writer.int(key, value)?;
+        }
+    }
+    writer.finish(exception.encoded_len(encoder.method()))?;
+    exception.encode(encoder.method(), encoder.stream_id(), dst)
 }
 
 /// How a stream ended, read from a backend's trailer (streaming-wire A9).
@@ -102,8 +126,8 @@ pub(crate) fn rst_of(reset: &Reset, name: &str) -> (Code, Bytes, Bytes) {
                 format!("rpc error: code = 1 desc = transport: RSTStream Frame received with error code: {error}");
             (Code::INTERNAL_CANCELLED, text.into(), foreign())
         }
-        Reset::Rst { code, message, path } if path.is_empty() => (Code(*code), message.clone(), own()),
-        Reset::Rst { code, message, path } => {
+        Reset::Rst { code, message, path, .. } if path.is_empty() => (Code(*code), message.clone(), own()),
+        Reset::Rst { code, message, path, .. } => {
             (Code(*code), message.clone(), [&path[..], name.as_bytes()].join(&b","[..]).into())
         }
         Reset::Lost(Protocol::TtStream) => (Code::CONNECTION_CLOSED, built_in(Code::CONNECTION_CLOSED), own()),

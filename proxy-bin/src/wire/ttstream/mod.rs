@@ -8,7 +8,7 @@ mod queue;
 
 pub(crate) use forms::{
     data, exception_of_fault, exception_of_reset, foreign, outcome_of, pairs_of, reset_of, rst_of, trailer_of,
-    write_trailer,
+    write_rst, write_trailer,
 };
 pub(crate) use link::{Link, Lost};
 pub(crate) use messages::Messages;
