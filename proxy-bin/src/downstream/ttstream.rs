@@ -420,15 +420,15 @@ impl<H> Side for CallerSide<H> {
         if !self.stream.machine.borrow_mut().reset().rst {
             return;
         }
+        let (link, encoder) = (&self.shared.link, &self.stream.encoder);
+        if let Reset::Rst { frame, .. } = reset {
+            // The id is one that a caller chose, never the reserved one.
+            let _written = link.forward(frame, encoder.stream_id());
+            return;
+        }
         let (code, text) = wire::exception_of_reset(reset);
-        let path = match reset {
-            Reset::Rst { path, .. } => path.clone(),
-            _ => Bytes::new(),
-        };
-        let encoder = &self.stream.encoder;
-        // A text of any length fits; a path that is too long for a frame came in one.
-        let _written =
-            self.shared.link.write(|dst| wire::write_rst(encoder, &Exception::new(code, &text), &path, reset, dst));
+        // A text of any length fits.
+        let _written = link.write(|dst| encoder.rst(&Exception::new(code, &text), b"", dst));
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) {

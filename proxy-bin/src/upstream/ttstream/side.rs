@@ -67,7 +67,9 @@ impl BackendSide {
             let (link, encoder) = (&self.connection.link, &self.stream.encoder);
             match frame.filter(|frame| frame.payload_slice().is_empty()) {
                 // The id is our own, never the reserved one.
-                Some(frame) => drop(link.forward(frame, encoder.stream_id())),
+                Some(frame) => {
+                    let _written = link.forward(frame, encoder.stream_id());
+                }
                 None => link.write(|dst| encoder.half_close(dst)),
             }
         }
