@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::Config;
 use crate::cli::USAGE;
 use crate::config::{Cluster, Listener, Pattern, Route};
-use crate::rpc::{Protocol, Transport};
+use crate::rpc::{Protocol, StreamPool, StreamTransport, Transport};
 
 pub(crate) fn check(path: &Path) -> ExitCode {
     match Config::load(path) {
@@ -24,23 +25,30 @@ pub(crate) fn check(path: &Path) -> ExitCode {
 
 /// The whole configuration with every default filled in, routes in the order in which they are tried.
 pub(crate) fn explain(config: &Config) -> String {
-    let mut text = format!("workers {}, drain {:?}\n", config.workers, config.drain);
+    let mut text = format!(
+        "name {}, workers {}, drain {:?}, stream_memory {} B\n",
+        config.name, config.workers, config.drain, config.stream_memory
+    );
     for listener in &config.listeners {
         text.push_str(&listener_text(listener));
     }
     text.push_str("\nroutes, the first that matches wins:\n");
     for (index, route) in config.routes.iter().enumerate() {
         let cluster = config.clusters.get(route.cluster).map_or("?", |cluster| cluster.name.as_str());
-        let timeout = route.timeout.map_or(String::new(), |timeout| format!(", timeout {timeout:?}"));
         let number = index.saturating_add(1);
-        let unary = match &route.unary[..] {
-            [] => String::new(),
-            methods => format!(", unary {}", methods.join(", ")),
-        };
-        let _infallible = writeln!(text, "  {number}. {} -> cluster {cluster}{timeout}{unary}", conditions(route));
+        let unary = if route.unary.is_empty() { "none".to_owned() } else { route.unary.join(", ") };
+        let _infallible = writeln!(
+            text,
+            "  {number}. {} -> cluster {cluster}\n     timeout {}, first_message_timeout {}, stream_idle_timeout {}, unary {unary}",
+            conditions(route),
+            or_none(route.timeout),
+            or_none(route.first_message_timeout),
+            or_none(route.stream_idle_timeout),
+        );
     }
     text.push_str(
-        "  no match: exception 20 \"unknown service\", or 1 \"unknown method\" where only the method is wrong\n",
+        "  no match: exception 20 \"unknown service\", or 1 \"unknown method\" where only the method is wrong;\n            \
+         over gRPC status 12, or the same two where the listener has kitex_status\n",
     );
     for cluster in &config.clusters {
         text.push_str(&cluster_text(cluster, config));
@@ -50,17 +58,16 @@ pub(crate) fn explain(config: &Config) -> String {
 
 fn listener_text(listener: &Listener) -> String {
     let protocols = listener.protocols.iter().map(|protocol| protocol.name()).collect::<Vec<_>>().join(", ");
-    let mut text = format!("\nlistener {} on {}\n  speaks {protocols}", listener.name, listener.bind);
-    if listener.protocols.iter().any(|protocol| matches!(protocol, Protocol::TtStream | Protocol::Grpc)) {
-        text.push_str(" (ttstream and grpc are recognised and refused: streams are not carried yet)");
-    }
     let service = listener.service.as_deref().unwrap_or("none");
     let errors = if listener.strip_business_errors { "an empty success" } else { "exception 6" };
-    let _infallible = write!(
-        text,
-        "\n  default service {service}; max_message {} B, cut_through {} B, max_in_flight {}, max_connections {}\n  \
+    format!(
+        "\nlistener {} on {}\n  speaks {protocols}\n  default service {service}; max_message {} B, cut_through {} B, max_in_flight {}, max_connections {}\n  \
          sniff_timeout {:?}, read_timeout {:?}, write_timeout {:?}, half_close_timeout {:?}\n  \
-         a business error that can't travel becomes {errors}\n",
+         a business error that can't travel becomes {errors}\n  \
+         grpc: max_streams {}, keepalive {:?}, kitex_status {}\n  \
+         ttstream: stream_budget {} B, idle_timeout {:?}, rst {}\n",
+        listener.name,
+        listener.bind,
         listener.max_message,
         listener.cut_through,
         listener.max_in_flight,
@@ -69,8 +76,13 @@ fn listener_text(listener: &Listener) -> String {
         listener.read_timeout,
         listener.write_timeout,
         listener.half_close_timeout,
-    );
-    text
+        listener.max_streams,
+        listener.keepalive,
+        listener.kitex_status,
+        listener.stream_budget,
+        listener.idle_timeout,
+        listener.rst,
+    )
 }
 
 fn conditions(route: &Route) -> String {
@@ -92,11 +104,15 @@ fn conditions(route: &Route) -> String {
 }
 
 fn cluster_text(cluster: &Cluster, config: &Config) -> String {
-    let transport =
-        cluster.pingpong.map_or_else(|| "as the caller speaks".to_owned(), |transport| transport.to_string());
+    let as_caller = || "as the caller speaks".to_owned();
+    let transport = cluster.pingpong.map_or_else(as_caller, |transport| transport.to_string());
     let shared = cluster.mux || cluster.pingpong == Some(Transport::Grpc);
     let connections = if shared { "shared by many calls" } else { "one call at a time" };
-    let mut text = format!("\ncluster {}\n  ping-pong {transport}, connections {connections}\n", cluster.name);
+    let streaming = cluster.streaming.map_or_else(as_caller, |streaming| streaming_protocol(streaming).to_string());
+    let mut text = format!(
+        "\ncluster {}\n  ping-pong {transport}, connections {connections}\n  streaming {streaming}\n",
+        cluster.name
+    );
     for endpoint in &cluster.endpoints {
         let _infallible = writeln!(text, "  endpoint {} weight {}", endpoint.address, endpoint.weight);
     }
@@ -105,9 +121,38 @@ fn cluster_text(cluster: &Cluster, config: &Config) -> String {
         "  connect_timeout {:?}, idle_timeout {:?}, read_timeout {:?}, write_timeout {:?}",
         cluster.connect_timeout, cluster.idle_timeout, cluster.read_timeout, cluster.write_timeout
     );
+    let _infallible = writeln!(
+        text,
+        "  grpc: package {}, keepalive {:?}, max_connection_age {}\n  ttstream: stream_pool {}, stream_budget {} B, rst {}",
+        cluster.package.as_deref().unwrap_or("none"),
+        cluster.keepalive,
+        or_none(cluster.max_connection_age),
+        pool_text(cluster.stream_pool),
+        cluster.stream_budget,
+        cluster.rst,
+    );
     let used = |route: &Route| config.clusters.get(route.cluster).is_some_and(|target| target.name == cluster.name);
     if !config.routes.iter().any(used) {
         text.push_str("  note: no route leads here\n");
     }
     text
+}
+
+fn streaming_protocol(streaming: StreamTransport) -> Protocol {
+    match streaming {
+        StreamTransport::TtStream => Protocol::TtStream,
+        StreamTransport::Grpc => Protocol::Grpc,
+    }
+}
+
+fn pool_text(pool: StreamPool) -> &'static str {
+    match pool {
+        StreamPool::Long => "long (one stream at a time, then kept for the next)",
+        StreamPool::Short => "short (a connection for each stream)",
+        StreamPool::Mux => "mux (many streams on one connection)",
+    }
+}
+
+fn or_none(time: Option<Duration>) -> String {
+    time.map_or_else(|| "none".to_owned(), |time| format!("{time:?}"))
 }
