@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-/// A transparent proxy for Kitex and Thrift: tells what a connection speaks, routes by service and method, and forwards
-/// calls without IDL.
+/// A transparent proxy for Kitex, Thrift and gRPC: tells what a connection speaks, routes by service and method, and
+/// forwards calls and streams without IDL.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Arguments {
@@ -31,9 +31,10 @@ enum Command {
         #[arg(long, short)]
         config: Option<PathBuf>,
     },
-    /// Start an embedded echo backend and the proxy, make one call on each transport and each conversion, keep serving.
+    /// Start an embedded echo backend and the proxy, make one call or stream on each transport and each conversion, keep
+    /// serving.
     Demo {
-        /// End after the calls: exit code 0 when all succeeded, else 1.
+        /// End after the calls: exit code 0 when all came back right, else 1.
         #[arg(long)]
         once: bool,
     },

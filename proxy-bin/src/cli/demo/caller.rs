@@ -1,4 +1,4 @@
-//! One call of each kind, made as a caller would make it.
+//! One ping-pong call of each kind, made as a caller would make it.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,7 +25,8 @@ pub(crate) struct Kind {
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) form: Form,
+    /// What it came in.
+    pub(crate) reply: String,
     pub(crate) sent: usize,
     pub(crate) received: usize,
     pub(crate) latency: Duration,
@@ -44,6 +45,8 @@ pub(crate) enum Problem {
     Form { got: Form, expected: Form },
     #[error("reply says {0:?}")]
     Reply(String),
+    #[error("the connection ended early")]
+    CutOff,
 }
 
 /// Every kind of caller.
@@ -70,9 +73,7 @@ const fn thrift(name: &'static str, outer: Outer, framed: bool) -> Kind {
 pub(crate) fn call(addr: SocketAddr, kind: &Kind) -> Result<Answer, Problem> {
     let request = request(kind)?;
     let start = Instant::now();
-    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = connect(addr)?;
     stream.write_all(&request)?;
 
     let mut decoder = Decoder::new(Side::Replies, LIMITS);
@@ -81,7 +82,7 @@ pub(crate) fn call(addr: SocketAddr, kind: &Kind) -> Result<Answer, Problem> {
     loop {
         let read = stream.read(&mut chunk)?;
         if read == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            return Err(Problem::CutOff);
         }
         inbox.extend_from_slice(chunk.get(..read).unwrap_or_default());
         if let Decoded::Message { message, .. } = decoder.decode(&mut inbox)? {
@@ -95,9 +96,18 @@ pub(crate) fn call(addr: SocketAddr, kind: &Kind) -> Result<Answer, Problem> {
             if shape.form != expected {
                 return Err(Problem::Form { got: shape.form, expected });
             }
-            return Ok(Answer { form: shape.form, sent: request.len(), received: message.frame().len(), latency });
+            let (reply, received) = (shape.form.to_string(), message.frame().len());
+            return Ok(Answer { reply, sent: request.len(), received, latency });
         }
     }
+}
+
+/// A connection whose reads do not wait for ever.
+pub(crate) fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
 }
 
 fn request(kind: &Kind) -> Result<Vec<u8>, EncodeError> {
@@ -130,4 +140,5 @@ fn request(kind: &Kind) -> Result<Vec<u8>, EncodeError> {
 
 const TEXT: &[u8] = b"hello through the proxy";
 const SEQID: i32 = 1;
-const PATIENCE: Duration = Duration::from_secs(2);
+/// What a reply may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);

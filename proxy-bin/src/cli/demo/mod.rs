@@ -1,15 +1,18 @@
-//! `demo`: the proxy in front of an embedded echo backend, with a call on each transport and each conversion.
+//! `demo`: the proxy in front of an embedded echo backend, with a call on each transport and each conversion, and a stream
+//! on each protocol and each crossing.
 
 mod backend;
 mod caller;
+mod streams;
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::run;
-use crate::rpc::{Form, Protocol};
+use crate::rpc::Protocol;
 use crate::telemetry::Totals;
 use crate::{Config, Proxy};
 
@@ -25,7 +28,7 @@ pub(crate) enum Calls {
 }
 
 /// What the backend saw last.
-type Seen = Arc<Mutex<Option<Form>>>;
+type Seen = Arc<Mutex<Option<String>>>;
 
 pub(crate) fn run(calls: Calls) -> ExitCode {
     start(calls).unwrap_or_else(|error| {
@@ -34,7 +37,7 @@ pub(crate) fn run(calls: Calls) -> ExitCode {
     })
 }
 
-fn start(calls: Calls) -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn start(calls: Calls) -> Result<ExitCode, Box<dyn Error>> {
     let seen = Seen::default();
     let backend = backend::start(Arc::clone(&seen))?;
     let proxy = Proxy::builder().config(Config::parse(&config(backend), "demo")?).build()?;
@@ -64,14 +67,18 @@ fn config(backend: SocketAddr) -> String {
     // The well-known port where it is free, so that what is said about calling it can be copied.
     let first = if TcpListener::bind(("127.0.0.1", PORT)).is_ok() { PORT } else { 0 };
     let mut text = String::new();
-    for (index, out) in OUT.iter().enumerate() {
+    for (index, out) in OUT.into_iter().enumerate() {
         let port = if index == 0 { first } else { 0 };
-        let pingpong = if index == 0 { String::new() } else { format!("pingpong = \"{out}\"\n") };
+        let spoken = match out {
+            _ if index == 0 => String::new(),
+            "ttstream" | "grpc" => format!("streaming = \"{out}\"\n"),
+            _ => format!("pingpong = \"{out}\"\n"),
+        };
         let _infallible = write!(
             text,
             "[[listener]]\nname = \"to-{out}\"\nbind = \"127.0.0.1:{port}\"\nservice = \"EchoService\"\n\n\
              [[route]]\nname = \"{out}\"\nlistener = \"to-{out}\"\nservice = \"EchoService\"\ncluster = \"{out}\"\n\n\
-             [cluster.{out}]\nendpoints = [\"{backend}\"]\n{pingpong}\n",
+             [cluster.{out}]\nendpoints = [\"{backend}\"]\n{spoken}\n",
         );
     }
     text
@@ -85,35 +92,46 @@ fn table(addrs: &[SocketAddr], backend: SocketAddr, seen: &Seen, totals: &impl F
         ["caller speaks", "detected", "route", "backend sees", "reply", "bytes out", "bytes in", "latency", ""];
     text.push_str(&row(&columns.map(str::to_owned)));
     text.push_str(&row(&columns.map(|column| "-".repeat(column.len()))));
+    let take_seen = || seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let mut add = |name: &str, call: &dyn Fn() -> Result<caller::Answer, Box<dyn Error>>, out: Option<Protocol>| {
+        let before = totals();
+        take_seen();
+        let mut outcome = call();
+        let arrived = take_seen();
+        if outcome.is_ok()
+            && let Some(out) = out
+            && arrived.as_deref() != Some(out.name())
+        {
+            outcome = Err(format!("backend was to see {out}").into());
+        }
+        good &= outcome.is_ok();
+        text.push_str(&row(&cells(name, &before, &totals(), arrived, outcome)));
+    };
     for (&addr, out) in addrs.iter().zip(OUT) {
-        for kind in caller::KINDS {
-            if kind.protobuf && out == "buffered" {
-                continue;
-            }
-            let before = totals();
-            seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            let outcome = caller::call(addr, kind);
-            let arrived = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            good &= outcome.is_ok();
-            text.push_str(&row(&cells(kind, &before, &totals(), arrived, outcome)));
+        let calls = if matches!(out, "ttstream" | "grpc") { &[] } else { caller::KINDS };
+        for kind in calls.iter().filter(|kind| !kind.protobuf || out != "buffered") {
+            add(kind.name, &|| Ok(caller::call(addr, kind)?), None);
+        }
+        for kind in streams::KINDS.iter().filter(|kind| kind.at == out) {
+            add(kind.name, &|| streams::call(addr, kind), Some(kind.out));
         }
     }
     (text, good)
 }
 
 fn cells(
-    kind: &caller::Kind,
+    name: &str,
     before: &Totals,
     after: &Totals,
-    arrived: Option<Form>,
-    outcome: Result<caller::Answer, caller::Problem>,
+    arrived: Option<String>,
+    outcome: Result<caller::Answer, Box<dyn Error>>,
 ) -> [String; 9] {
     let detected = Protocol::ALL.into_iter().find(|&protocol| after.calls_of(protocol) > before.calls_of(protocol));
     let routed = before.routes.iter().zip(&after.routes).position(|(before, after)| after > before);
     let route = routed.and_then(|index| OUT.get(index)).map_or("none", |route| *route);
     let (reply, sent, received, latency, verdict) = match outcome {
         Ok(answer) => (
-            answer.form.to_string(),
+            answer.reply,
             answer.sent.to_string(),
             answer.received.to_string(),
             format!("{:.0?}", answer.latency),
@@ -122,10 +140,10 @@ fn cells(
         Err(problem) => ("-".to_owned(), "-".to_owned(), "-".to_owned(), "-".to_owned(), format!("FAILED: {problem}")),
     };
     [
-        kind.name.to_owned(),
+        name.to_owned(),
         detected.map_or("nothing".to_owned(), |protocol| protocol.to_string()),
         route.to_owned(),
-        arrived.map_or("nothing".to_owned(), |form| form.to_string()),
+        arrived.unwrap_or("nothing".to_owned()),
         reply,
         sent,
         received,
@@ -145,14 +163,15 @@ fn how_to_call(first: SocketAddr, backend: SocketAddr) -> String {
     let (host, port) = (first.ip(), first.port());
     format!(
         "The proxy listens on {first} and forwards to the echo backend on {backend}. Call it with any Thrift client that\n\
-         has `string echo(1: string msg)`, Buffered, Framed or TTHeader (Kitex: client.WithHostPorts(\"{first}\")), or with\n\
-         nothing but a shell, here a Framed call and its reply:\n\n  \
+         has `string echo(1: string msg)`, Buffered, Framed or TTHeader (Kitex: client.WithHostPorts(\"{first}\")), with any\n\
+         method of an EchoService over gRPC or TTHeader Streaming, which echoes each message, or with nothing but a shell,\n\
+         here a Framed call and its reply:\n\n  \
          printf '\\0\\0\\0\\x1a\\x80\\x01\\0\\x01\\0\\0\\0\\x04echo\\0\\0\\0\\x01\\x0b\\0\\x01\\0\\0\\0\\x02hi\\0' \
          | timeout 1 bash -c 'exec 3<>/dev/tcp/{host}/{port}; cat >&3; cat <&3' | od -c\n\n\
          End it with Ctrl-C.",
     )
 }
 
-/// Towards the backend: as the caller spoke, then each transport.
-const OUT: [&str; 5] = ["as-caller", "buffered", "framed", "ttheader", "ttheader-framed"];
+/// Towards the backend: as the caller spoke, then each transport of calls and of streams.
+const OUT: [&str; 7] = ["as-caller", "buffered", "framed", "ttheader", "ttheader-framed", "ttstream", "grpc"];
 const PORT: u16 = 8888;
