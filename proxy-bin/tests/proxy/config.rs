@@ -211,6 +211,66 @@ fn check_explains_a_good_file_and_ends_with_zero() {
     }
 }
 
+/// Every key of the README's table is told, those of streams by their names and values.
+#[test]
+fn check_fills_in_every_key_of_streams() {
+    for (add, at, told) in [
+        ("", "", "name proxy, "),
+        ("name = \"edge\"", "", "name edge, "),
+        ("", "", "stream_memory 268435456 B"),
+        ("stream_memory = \"1MiB\"", "", "stream_memory 1048576 B"),
+        ("", "", "grpc: max_streams 256, keepalive 7200s, kitex_status false"),
+        (
+            "max_streams = 9\nkeepalive = \"1m\"\nkitex_status = true",
+            "bind",
+            "grpc: max_streams 9, keepalive 60s, kitex_status true",
+        ),
+        ("", "", "ttstream: stream_budget 4194304 B, idle_timeout 600s, rst true"),
+        (
+            "stream_budget = \"1KiB\"\nidle_timeout = \"5s\"\nrst = false",
+            "bind",
+            "ttstream: stream_budget 1024 B, idle_timeout 5s, rst false",
+        ),
+        ("", "", "timeout none, first_message_timeout none, stream_idle_timeout none, unary none"),
+        (
+            "timeout = \"1s\"\nfirst_message_timeout = \"2s\"\nstream_idle_timeout = \"3s\"\nunary = [\"Get\", \"Put\"]",
+            "cluster",
+            "timeout 1s, first_message_timeout 2s, stream_idle_timeout 3s, unary Get, Put",
+        ),
+        ("", "", "streaming as the caller speaks"),
+        ("streaming = \"ttstream\"", "endpoints", "streaming ttstream"),
+        ("streaming = \"grpc\"", "endpoints", "streaming grpc"),
+        ("", "", "grpc: package none, keepalive 360s, max_connection_age none"),
+        (
+            "package = \"acme\"\nkeepalive = \"9s\"\nmax_connection_age = \"1h\"",
+            "endpoints",
+            "grpc: package acme, keepalive 9s, max_connection_age 3600s",
+        ),
+        (
+            "",
+            "",
+            "ttstream: stream_pool long (one stream at a time, then kept for the next), stream_budget 4194304 B, rst true",
+        ),
+        (
+            "stream_pool = \"mux\"\nstream_budget = \"2MiB\"",
+            "endpoints",
+            "ttstream: stream_pool mux (many streams on one connection), stream_budget 2097152 B, rst true",
+        ),
+        (
+            "stream_pool = \"short\"\nrst = false",
+            "endpoints",
+            "stream_pool short (a connection for each stream), stream_budget 4194304 B, rst false",
+        ),
+    ] {
+        let behind = SMALLEST.find(&format!("{at} =")).filter(|_| !at.is_empty());
+        let line_end = behind.map_or(0, |at| at + SMALLEST[at..].find('\n').unwrap() + 1);
+        let (before, after) = SMALLEST.split_at(line_end);
+        let output = check(&format!("{before}{add}\n{after}"));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains(told), "{add}: {told} is missing in {said}");
+    }
+}
+
 #[test]
 fn check_and_run_name_the_line_of_a_mistake_and_end_with_two() {
     let wrong = SMALLEST.replace("127.0.0.1:9999", "nowhere");
@@ -222,5 +282,30 @@ fn check_and_run_name_the_line_of_a_mistake_and_end_with_two() {
     }
     for arguments in [&["check"][..], &["walk"], &["run", "--config"]] {
         assert_eq!(Command::new(BINARY).args(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+/// Each transport, each conversion, and each protocol of streams and their crossings, by the program itself; without a
+/// log, which must change nothing.
+#[test]
+fn the_demo_s_calls_and_streams_come_back_right() {
+    let output = Command::new(BINARY).args(["demo", "--once"]).env("RUST_LOG", "off").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    // Caller, detected, route, what the backend saw, what came back.
+    for [caller, detected, route, backend, reply] in [
+        ["framed", "framed", "buffered", "buffered", "framed"],
+        ["ttheader", "ttheader", "framed", "framed", "ttheader"],
+        ["ttstream, 3 messages", "ttstream", "as-caller", "ttstream", "ttstream"],
+        ["grpc unary", "grpc", "as-caller", "grpc", "grpc"],
+        ["grpc, 3 messages", "grpc", "as-caller", "grpc", "grpc"],
+        ["grpc, 3 messages", "grpc", "ttstream", "ttstream", "grpc"],
+        ["ttstream, 3 messages", "ttstream", "grpc", "grpc", "ttstream"],
+    ] {
+        let row = said.lines().find(|row| {
+            let rest = row.strip_prefix(caller).map(|rest| rest.split_whitespace().take(4).collect::<Vec<_>>());
+            rest.is_some_and(|rest| rest == [detected, route, backend, reply]) && row.ends_with("  ok")
+        });
+        assert!(row.is_some(), "{caller} by {route} is missing in {said}");
     }
 }
