@@ -142,6 +142,26 @@ fn a_backend_that_ends_first_ends_the_call() {
 }
 
 #[test]
+fn a_call_that_both_sides_have_ended_needs_no_reset() {
+    let backend = Backend::start();
+    let proxy = backend.setup().start();
+    let mut opened = open(&proxy, &backend, NONE);
+    for headers in [true, false] {
+        let (stream, at) = opened.another();
+        opened.caller.send_data(stream, grpc_message("one"), true);
+        while !opened.conn.wait_for_data(at).is_end_stream() {}
+        if headers {
+            opened.conn.respond(at);
+            opened.conn.send_data(at, grpc_message("two"), false);
+        }
+        opened.conn.trailers(at, 0, "");
+        assert_eq!(opened.caller.read_answer(stream).status(), Some(0));
+        opened.caller.expect_silence(&[stream], QUIET);
+        opened.conn.expect_silence(&[at], QUIET);
+    }
+}
+
+#[test]
 fn a_backend_that_ends_first_and_resets_with_no_error_has_ended_well() {
     let answer = answered(|opened| {
         opened.conn.respond(opened.at);

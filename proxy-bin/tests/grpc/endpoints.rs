@@ -232,19 +232,15 @@ fn with_a_limit_of_none_a_stream_waits_until_there_is_room() {
 #[test]
 fn a_backend_that_takes_no_streams_at_all_is_not_stormed_with_connections() {
     let backend = limited(0);
-    let proxy = backend.setup().route("timeout = \"2s\"").start();
+    let proxy = backend.setup().route("timeout = \"1500ms\"").start();
     let mut caller = caller(&proxy);
-    let stream = caller.request(PATH, NONE);
-    let answer = caller.read_answer(stream);
-    // What was under way before SETTINGS came may have been sent; nobody answers it.
-    assert_eq!(answer.status(), Some(4), "{answer:?}");
-    let more: Vec<_> = (0..5).map(|_| caller.request(PATH, NONE)).collect();
-    for stream in more {
+    let streams: Vec<_> = (0..30).map(|_| caller.request(PATH, NONE)).collect();
+    for stream in streams {
         assert_eq!(caller.read_answer(stream).status(), Some(4));
     }
     println!("connections to a backend that takes no streams: {}", backend.connections());
-    // One a stream is generous: what the first has said, the others will say again.
-    assert!(backend.connections() <= 7, "{} connections", backend.connections());
+    // What the first has said, the others would say again.
+    assert!(backend.connections() <= 4, "{} connections", backend.connections());
 }
 
 #[test]
