@@ -221,12 +221,13 @@ fn with_a_limit_of_none_a_stream_waits_until_there_is_room() {
     conn.send_settings(&[(SettingId::MAX_CONCURRENT_STREAMS, 0)]);
     conn.wait_for_settings_ack();
     let stream = caller.request(PATH, NONE);
-    // Another connection is of no use either: it starts with a limit of one, and is told at once.
-    let mut other = backend.accept();
-    let at = other.next_request().expect("a fresh connection takes one").stream;
-    other.trailers(at, 0, "on the other");
-    assert_eq!(caller.read_answer(stream).message(), Some("on the other"));
-    conn.expect_silence(&[3], QUIET / 5);
+    conn.expect_silence(&[3], 2 * QUIET);
+    caller.expect_silence(&[stream], QUIET / 5);
+    conn.send_settings(&[(SettingId::MAX_CONCURRENT_STREAMS, 1)]);
+    let at = conn.next_request().expect("now there is").stream;
+    conn.trailers(at, 0, "waited");
+    assert_eq!(caller.read_answer(stream).message(), Some("waited"));
+    assert_eq!(backend.connections(), 1);
 }
 
 #[test]

@@ -224,8 +224,11 @@ fn more_streams_than_the_listener_allows_are_refused_and_may_be_tried_again() {
     let ats = streams.map(|_| conn.next_request().unwrap().stream);
     let over = caller.request(PATH, NONE);
     assert_eq!(caller.wait_for_reset(over), grpc_frame::http2::ErrorCode::REFUSED_STREAM);
-    for (stream, at) in streams.into_iter().zip(ats) {
+    // Which of them is which at the backend is nobody's business.
+    for at in ats {
         conn.trailers(at, 0, "");
+    }
+    for stream in streams {
         assert_eq!(caller.read_answer(stream).status(), Some(0));
         caller.send_data(stream, "", true);
     }
