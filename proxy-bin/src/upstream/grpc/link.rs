@@ -46,6 +46,11 @@ impl Link {
         self.io.received() > 0
     }
 
+    /// Whether the peer's limit is no streams at all.
+    pub(crate) fn takes_none(&self) -> bool {
+        self.requests.borrow().current_max_send_streams() == 0
+    }
+
     pub(crate) fn has_room(&self) -> bool {
         if !self.open.get() {
             return false;

@@ -149,7 +149,8 @@ impl Links {
     /// Begins another connection, unless one is on its way, or one that is there would do: its limit is not known yet,
     /// or it has no streams and takes none, as a fresh one would.
     fn grow(self: &Rc<Self>) {
-        let enough = |link: &Rc<Link>| link.is_open() && (!link.is_settled() || link.streams() == 0);
+        let enough =
+            |link: &Rc<Link>| link.is_open() && (!link.is_settled() || link.streams() == 0 || link.takes_none());
         let enough = self.open.borrow().iter().any(enough);
         if self.connecting.get() || enough || self.open.borrow().len() >= MAX_LINKS {
             return;
