@@ -242,7 +242,7 @@ const MAX_HEADER_LIST_FROM_BACKEND: u32 = 16 << 20;
 const RESET_MEMORY: usize = 65_536;
 const RESET_MEMORY_TIME: Duration = Duration::from_secs(30);
 /// What a connection reads before it is others' turn, in bytes.
-const TURN: usize = 64 * 1024;
+const TURN: usize = 256 * 1024;
 /// From here on a copy costs more than a system call, in bytes.
 const DIRECT: usize = 4 * 1024;
 /// What may gather before `h2` is held back, in bytes.
