@@ -9,7 +9,9 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::accept::worker::{Accepted, Worker};
 use crate::config;
+use crate::rpc;
 use crate::telemetry::Counters;
+use crate::wire::http2;
 
 /// A bound listener that takes no connections yet.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ impl Listening {
             index,
             name: config.name.clone(),
             max_connections: config.max_connections,
-            http2: config.protocols == [crate::rpc::Protocol::Grpc],
+            http2: config.protocols == [rpc::Protocol::Grpc],
         })
     }
 
@@ -75,7 +77,7 @@ pub(crate) async fn accept(listening: Listening, workers: Arc<[Worker]>, counter
             if listening.http2 {
                 // A Kitex client waits for ever where a connection ends without a word (streaming-wire B1). What does
                 // not fit into an empty send buffer is not worth a wait.
-                let _told = stream.try_write(&FULL);
+                let _told = stream.try_write(&http2::FULL);
             }
             tracing::info!(%peer, listener = listening.name, "connection refused: over max_connections");
             continue;
@@ -96,8 +98,6 @@ fn tuned(stream: std::net::TcpStream) -> io::Result<std::net::TcpStream> {
     Ok(stream)
 }
 
-/// SETTINGS without values, then GOAWAY: no stream was processed, ENHANCE_YOUR_CALM (RFC 9113 6.5, 6.8).
-const FULL: [u8; 26] = [0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
 const BACKLOG: i32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const KEEPALIVE: Duration = Duration::from_secs(600);

@@ -22,12 +22,7 @@ where
 {
     // A caller's zero is what Kitex writes for less than a millisecond, which is over before it is read.
     let asked = call.message.facts().timeout_ms.filter(|&ms| ms > 0).map(Duration::from_millis);
-    let (time, whose) = match (limit, asked) {
-        (None, None) => (Duration::MAX, ""),
-        (Some(limit), Some(asked)) if asked < limit => (asked, "the caller's timeout (TTHeader key 12)"),
-        (Some(limit), _) => (limit, "the route's `timeout`"),
-        (None, Some(asked)) => (asked, "the caller's timeout (TTHeader key 12)"),
-    };
+    let (time, whose) = shorter(limit, asked, "the caller's timeout (TTHeader key 12)").unwrap_or((Duration::MAX, ""));
     // A time beyond the clock's range is none.
     call.deadline = Instant::now().checked_add(time);
     let mut sleep = call.deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline.into())));
@@ -49,12 +44,7 @@ where
 
 /// The deadline of a stream, and whose it is: the caller's, or the route's where that is shorter.
 pub(crate) fn of_stream(limit: Option<Duration>, asked: Option<Duration>) -> Option<(Instant, &'static str)> {
-    let (time, whose) = match (limit, asked) {
-        (None, None) => return None,
-        (Some(limit), Some(asked)) if asked < limit => (asked, "the caller's `grpc-timeout`"),
-        (None, Some(asked)) => (asked, "the caller's `grpc-timeout`"),
-        (Some(limit), _) => (limit, "the route's `timeout`"),
-    };
+    let (time, whose) = shorter(limit, asked, "the caller's `grpc-timeout`")?;
     // A time beyond the clock's range is none.
     Instant::now().checked_add(time).map(|at| (at, whose))
 }
@@ -76,5 +66,15 @@ pub(crate) async fn until<T>(
             let text = format!("no connection to a backend within the stream's deadline, {whose}");
             Err(Fault::unsent(FaultKind::Timeout, text))
         }
+    }
+}
+
+/// The route's limit or what the caller asked for, and whose it is; `caller` is what the caller's is called.
+fn shorter(limit: Option<Duration>, asked: Option<Duration>, caller: &'static str) -> Option<(Duration, &'static str)> {
+    match (limit, asked) {
+        (None, None) => None,
+        (Some(limit), Some(asked)) if asked < limit => Some((asked, caller)),
+        (None, Some(asked)) => Some((asked, caller)),
+        (Some(limit), _) => Some((limit, "the route's `timeout`")),
     }
 }

@@ -222,6 +222,9 @@ impl Keepalive {
     }
 }
 
+/// What a server says that takes no connection more: SETTINGS without values, then GOAWAY: no stream was processed, ENHANCE_YOUR_CALM (RFC 9113 6.5, 6.8).
+pub(crate) const FULL: [u8; 26] = [0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
+
 /// What one stream may have under way to us, in bytes: a message of the usual size in one go.
 const STREAM_WINDOW: u32 = 256 << 10;
 /// What all streams of a caller's connection may have under way to us, in bytes.

@@ -25,6 +25,6 @@ mod resets;
 mod retries;
 mod stage;
 #[path = "../proxy/support.rs"]
-#[allow(dead_code, reason = "the ping-pong tests use more of it")]
+#[expect(dead_code, reason = "the ping-pong tests use more of it")]
 mod support;
 mod timers;

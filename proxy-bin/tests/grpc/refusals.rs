@@ -238,3 +238,16 @@ fn more_streams_than_the_listener_allows_are_refused_and_may_be_tried_again() {
     conn.trailers(at, 0, "");
     assert_eq!(caller.read_answer(stream).status(), Some(0));
 }
+
+#[test]
+fn a_full_listener_says_so_before_it_closes() {
+    let backend = Backend::start();
+    let proxy = backend.setup().listener("protocols = [\"grpc\"]\nmax_connections = 1").start();
+    let _only = caller(&proxy);
+    // It says nothing itself, so that what comes is not lost to a reset.
+    let mut over = RawH2::connect(proxy.addr());
+    over.wait_for_settings();
+    let goaway = over.wait_for_goaway();
+    assert_eq!(goaway.code, grpc_frame::http2::ErrorCode::ENHANCE_YOUR_CALM);
+    over.read_to_close();
+}

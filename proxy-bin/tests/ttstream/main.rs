@@ -22,7 +22,7 @@ mod pools;
 mod pressure;
 mod sequences;
 #[path = "../proxy/support.rs"]
-#[allow(dead_code, reason = "these tests have no use for a proxy in a process of its own")]
+#[expect(dead_code, reason = "these tests have no use for a proxy in a process of its own")]
 mod support;
 mod time;
 mod to_grpc;

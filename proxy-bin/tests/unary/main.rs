@@ -13,7 +13,7 @@
 mod chain;
 mod from_grpc;
 #[path = "../proxy/support.rs"]
-#[allow(dead_code, reason = "these tests have no use for a proxy in a process of its own")]
+#[expect(dead_code, reason = "these tests have no use for a proxy in a process of its own")]
 mod support;
 mod to_grpc;
 mod vectors;
