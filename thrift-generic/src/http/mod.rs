@@ -1,0 +1,19 @@
+//! HTTP requests to Thrift calls, by annotations (generic-call 5).
+
+use ::http::HeaderMap;
+
+use crate::value::Value;
+
+/// A request, as mappings see it.
+#[derive(Debug)]
+pub struct Request<'a> {
+    parts: &'a ::http::request::Parts,
+    body: &'a [u8],
+}
+
+/// A response in the making.
+#[derive(Debug, Default)]
+pub struct Response {
+    headers: HeaderMap,
+    body: Vec<(Box<str>, Value)>,
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod base;
+pub mod binary;
+pub mod descriptor;
+mod error;
+pub mod http;
+pub mod idl;
+pub mod json;
+mod limits;
+mod options;
+mod outcome;
+mod path;
+pub mod protobuf;
+mod provider;
+pub mod value;
+
+pub use descriptor::Descriptor;
+pub use error::{Error, ErrorKind};
+pub use limits::{DEFAULT_MAX_DEPTH, MAX_IDL_DEPTH, MAX_IDL_LEN};
+pub use options::{EnumNames, FillAbsent, Options, Profile};
+pub use outcome::Outcome;
+pub use path::{FieldPath, Step};
+pub use value::Value;
