@@ -15,9 +15,9 @@ use crate::rpc::stream::{
 };
 use crate::rpc::{Call, Fault, FaultKind, Form, Head, Message, Outcome, Outer, Protocol, Reply, Rest};
 use crate::upstream::Cluster;
-use crate::upstream::unary::{self, prefixed};
+use crate::upstream::unary::prefixed;
 use crate::wire::meter::Meter;
-use crate::wire::pingpong;
+use crate::wire::pingpong::{self, compose};
 use crate::wire::ttstream::{Messages, pairs_of};
 
 /// The backend's side of such a stream. The call is made once the caller has half closed: not before is it known that it
@@ -287,7 +287,8 @@ fn request(cluster: &Cluster, head: StreamHead, message: &[u8]) -> Result<Call, 
         }
         Ok(())
     };
-    let message = unary::message(pingpong::Side::Requests, form, &envelope, seqid, message, fill)?;
+    let message = compose::message(pingpong::Side::Requests, form, &envelope, seqid, message, fill)
+        .map_err(|unfit| Fault::sent(FaultKind::NotConvertible, unfit.to_string()))?;
     let mut call = Call::new(message, Rc::clone(&head.downstream));
     call.deadline = head.deadline;
     Ok(call)

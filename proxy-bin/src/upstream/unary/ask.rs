@@ -11,19 +11,20 @@ use grpc_frame::status::{self, Code};
 use http::header::{CONTENT_TYPE, TE};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use thrift_codec::{ApplicationException, ErrorProto, MessageHeader, MessageType, Version, exception};
-use ttheader::{EncodeError, HeaderWriter, IntKey, keys};
+use thrift_codec::{Version, exception};
+use ttheader::{IntKey, keys};
 
 use crate::rpc::drain::Drain;
 use crate::rpc::stream::{
     Closed, Data, End, Entry, Event, Framing, HeadForm, Limits, Metadata, Reset, Side, StreamHead, StreamOutcome,
     Trailers, is_own, relay,
 };
-use crate::rpc::{Call, Fault, FaultKind, Form, Message, Outer, Reply, Rest, StreamTransport};
+use crate::rpc::{Call, Fault, FaultKind, Message, Reply, Rest, StreamTransport};
 use crate::upstream::Cluster;
-use crate::upstream::unary::{self, prefixed};
+use crate::upstream::unary::prefixed;
 use crate::wire::grpc;
-use crate::wire::pingpong::{self, Origin};
+use crate::wire::pingpong::Origin;
+use crate::wire::pingpong::compose::{self, Business};
 use crate::wire::ttstream::{Messages, exception_of_reset, pairs_of};
 
 /// Carries `call` as a unary call of gRPC. Dropped, it resets the stream.
@@ -103,7 +104,6 @@ fn head(cluster: &Cluster, call: &Call) -> Result<Box<StreamHead>, Fault> {
 /// The caller's side of the stream: says the one message, and collects the answer.
 struct Caller {
     origin: Origin,
-    header_seqid: i32,
     body: [Bytes; 2],
     rest: Option<Rest>,
     chunk: BytesMut,
@@ -121,10 +121,6 @@ impl Caller {
         let payload = call.message.payload();
         Ok(Self {
             origin: Origin::of(&call),
-            header_seqid: match call.message.header() {
-                Some(header) => header.seq(),
-                None => call.message.shape().seqid,
-            },
             body: prefixed(len, payload.slice(envelope_len.min(payload.len())..))?,
             rest: call.message.take_rest(),
             chunk: BytesMut::new(),
@@ -174,53 +170,27 @@ impl Caller {
         };
         cluster.counters().drop_metadata(dropped.saturating_add(doubled));
 
-        let version = self.origin.version;
-        let is_protobuf = version == Version::KITEX_PROTOBUF;
-        let (message_type, body) = match &outcome {
+        let pairs = pairs.iter().map(|(key, value)| (&**key, &**value));
+        let composed = match &outcome {
             StreamOutcome::Ok => match self.message {
                 None => return Err(bad("a unary call was answered without a message")),
-                Some(message) if message.is_empty() && !is_protobuf => {
+                Some(message) if message.is_empty() && self.origin.version != Version::KITEX_PROTOBUF => {
                     return Err(bad("a unary call was answered with an empty message, which is no Thrift struct"));
                 }
-                Some(message) => (MessageType::REPLY, message),
+                Some(message) => compose::reply(&self.origin, pairs, &message),
             },
             // A result without a success field (D6).
-            StreamOutcome::Business { .. } => {
-                (MessageType::REPLY, Bytes::from_static(if is_protobuf { b"" } else { b"\0" }))
+            StreamOutcome::Business { status, message, extra } => {
+                let error = Business { status: *status, message, extra: extra.as_deref() };
+                compose::business_error(&self.origin, pairs, error)
             }
             StreamOutcome::Status { code, message } => {
                 let (code, text) = exception_of_status(Code(*code), message);
-                (MessageType::EXCEPTION, exception(version, code, &text)?)
+                compose::exception(&self.origin, pairs, code, &text)
             }
-            StreamOutcome::Exception { code, message } => (MessageType::EXCEPTION, exception(version, *code, message)?),
+            StreamOutcome::Exception { code, message } => compose::exception(&self.origin, pairs, *code, message),
         };
-
-        // What has a header only for its pairs is stripped of it by who writes it, and what is lost is counted there.
-        let spoken = self.origin.reply_form();
-        let keyed = matches!(outcome, StreamOutcome::Business { .. }) || !pairs.is_empty();
-        let form = match spoken.outer {
-            Outer::TtHeader => spoken,
-            _ if keyed => Form { outer: Outer::TtHeader, framed: true },
-            _ => Form { outer: Outer::Plain, framed: true },
-        };
-        let fill = |header: &mut HeaderWriter<'_>| -> Result<(), EncodeError> {
-            for (key, value) in &pairs {
-                header.string(key, value)?;
-            }
-            if let StreamOutcome::Business { status, message, extra } = &outcome {
-                header.string(keys::BIZ_STATUS, status.to_string().as_bytes())?;
-                header.string(keys::BIZ_MESSAGE, message)?;
-                if let Some(extra) = extra {
-                    header.string(keys::BIZ_EXTRA, extra)?;
-                }
-            }
-            if spoken.outer == Outer::TtHeader {
-                header.int(IntKey::MSG_TYPE, message_type.0.to_string().as_bytes())?;
-            }
-            Ok(())
-        };
-        let envelope = MessageHeader::new(version, message_type, &self.origin.name, self.origin.seqid);
-        unary::message(pingpong::Side::Replies, form, &envelope, self.header_seqid, &body, fill)
+        composed.map_err(|unfit| Fault::sent(FaultKind::NotConvertible, unfit.to_string()))
     }
 }
 
@@ -297,18 +267,6 @@ fn exception_of_status(code: Code, message: &[u8]) -> (i32, Vec<u8>) {
         Code::UNIMPLEMENTED => (exception::UNKNOWN_METHOD, restored),
         _ => (exception::INTERNAL_ERROR, restored),
     }
-}
-
-/// The body of an EXCEPTION.
-fn exception(version: Version, code: i32, text: &[u8]) -> Result<Bytes, Fault> {
-    let mut body = BytesMut::new();
-    if version == Version::KITEX_PROTOBUF {
-        ErrorProto::new(code, text).encode(&mut body);
-    } else {
-        let unfit = |error| Fault::sent(FaultKind::BadReply, format!("the backend's status text: {error}"));
-        ApplicationException::new(code, text).encode(&mut body).map_err(unfit)?;
-    }
-    Ok(body.freeze())
 }
 
 /// Int keys that have another place in gRPC, or say something about this hop alone.

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use thrift_codec::{ApplicationException, ErrorProto, MessageHeader, MessageType, Version, exception};
 use ttheader::{EncodeError, HeaderWriter, IntKey, keys};
 
-use crate::rpc::{Call, Fault, FaultKind, Form, Outer};
+use crate::rpc::{Call, Fault, FaultKind, Form, Message, Outer};
 use crate::wire::outbox::Outbox;
 use crate::wire::pingpong::encode::write_header;
 
@@ -14,6 +14,8 @@ pub(crate) struct Origin {
     pub(crate) form: Form,
     pub(crate) version: Version,
     pub(crate) seqid: i32,
+    /// The header's number, where there is one: a mesh may count anew there.
+    pub(crate) header_seqid: i32,
     pub(crate) name: Bytes,
     pub(crate) oneway: bool,
     pub(crate) out_of_order: bool,
@@ -21,14 +23,19 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn of(call: &Call) -> Self {
-        let shape = call.message.shape();
+        Self::of_message(&call.message)
+    }
+
+    pub(crate) fn of_message(request: &Message) -> Self {
+        let (shape, facts) = (request.shape(), request.facts());
         Self {
             form: shape.form,
             version: shape.version,
             seqid: shape.seqid,
-            name: call.message.name_bytes(),
-            oneway: call.is_oneway(),
-            out_of_order: call.message.facts().out_of_order,
+            header_seqid: if shape.form.outer == Outer::TtHeader { facts.header_seqid } else { shape.seqid },
+            name: request.name_bytes(),
+            oneway: request.is_oneway(),
+            out_of_order: facts.out_of_order,
         }
     }
 

@@ -1,7 +1,8 @@
-//! The ping-pong protocols in bytes: what a message is (`decode`), how it leaves (`encode`), and the answer that a
-//! fault becomes (`answer`). Both drivers use all of it.
+//! The ping-pong protocols in bytes: what a message is (`decode`), how it leaves (`encode`), the answer that a
+//! fault becomes (`answer`), and how one is made of its parts (`compose`). Both drivers use all of it.
 
 pub(crate) mod answer;
+pub(crate) mod compose;
 pub(crate) mod decode;
 pub(crate) mod encode;
 
