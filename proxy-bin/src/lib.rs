@@ -4,6 +4,7 @@
 mod accept;
 pub mod config;
 mod downstream;
+pub mod handler;
 mod layer;
 mod pipeline;
 mod proxy;

@@ -11,8 +11,9 @@ use tokio::net::TcpStream;
 use crate::accept::{Accepted, Serve};
 use crate::config::{Config, Listener, Route};
 use crate::downstream::{grpc, pingpong, ttstream};
+use crate::handler::{self, Answerer, Handler, Services};
 use crate::layer::deadline;
-use crate::route::{RouteTable, Target};
+use crate::route::{self, Found, RouteTable};
 use crate::rpc::drain::{Drain, QUIET};
 use crate::rpc::stream::{Limits, Side, StreamHead};
 use crate::rpc::{Call, Downstream, Fault, FaultKind, Handle, Head, OpenStream, Protocol, Reply};
@@ -27,6 +28,8 @@ use crate::wire::pingpong::decode;
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     config: Arc<Config>,
+    services: Arc<Services>,
+    handled: handler::Bounds,
     routes: Arc<RouteTable>,
     settings: Vec<Settings>,
     clusters: Vec<Rc<Cluster>>,
@@ -34,21 +37,45 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(crate) fn new(config: Arc<Config>, routes: Arc<RouteTable>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        services: Arc<Services>,
+        routes: Arc<RouteTable>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let worker = Rc::new(Meter::new(bytes(config.stream_memory), None));
         let cluster = |cluster| Rc::new(Cluster::new(cluster, &config.name, &worker, &counters));
         Self {
             settings: config.listeners.iter().map(|listener| Settings::new(listener, &worker)).collect(),
             clusters: config.clusters.iter().map(cluster).collect(),
+            handled: handler::Bounds {
+                budget: bytes(config.listeners.iter().map(|at| at.stream_budget).max().unwrap_or_default()),
+                max_message: bytes(config.listeners.iter().map(|at| at.max_message).max().unwrap_or_default()),
+            },
             config,
+            services,
             routes,
             counters,
         }
     }
 
-    /// Where a call or stream goes.
-    fn target(&self, head: &impl Head) -> Result<(&Route, &Rc<Cluster>), Fault> {
-        let Target { index, route } = self.routes.find(head)?;
+    /// Who answers a call or stream.
+    fn answerer(&self, head: &impl Head) -> Result<Target<'_>, Fault> {
+        let answerer = if self.services.is_empty() { Answerer::NoService } else { self.services.find(head) };
+        if let Answerer::Handler(handler) = answerer {
+            return Ok(Target::Handler(handler));
+        }
+        match self.cluster(head) {
+            Err(fault) if fault.kind == FaultKind::UnknownService && matches!(answerer, Answerer::NoMethod) => {
+                Err(route::unknown_method(head))
+            }
+            found => found.map(|(route, cluster)| Target::Cluster(route, cluster)),
+        }
+    }
+
+    /// Where the routes send a call or stream.
+    fn cluster(&self, head: &impl Head) -> Result<(&Route, &Rc<Cluster>), Fault> {
+        let Found { index, route } = self.routes.find(head)?;
         self.counters.route(index);
         match self.clusters.get(route.cluster) {
             Some(cluster) => Ok((route, cluster)),
@@ -112,12 +139,26 @@ impl Serve for Pipeline {
 
 impl Handle for Pipeline {
     async fn call(&self, call: Call) -> Result<Reply, Fault> {
-        let (route, cluster) = self.target(&call)?;
-        deadline::within(route.timeout, call, |call| cluster.call(call)).await
+        match self.answerer(&call)? {
+            Target::Cluster(route, cluster) => deadline::within(route.timeout, call, |call| cluster.call(call)).await,
+            Target::Handler(handler) => {
+                let handler = Arc::clone(handler);
+                // Boxed, so that the futures of forwarded calls stay as small as they are.
+                Box::pin(deadline::within(None, call, |call| handler::answer(handler, call))).await
+            }
+        }
     }
 
     async fn open(&self, mut head: Box<StreamHead>) -> Result<OpenStream, Fault> {
-        let (route, cluster) = self.target(&*head)?;
+        let (route, cluster) = match self.answerer(&*head)? {
+            Target::Cluster(route, cluster) => (route, cluster),
+            Target::Handler(handler) => {
+                let deadline = deadline::of_stream(None, head.timeout);
+                head.deadline = deadline.map(|(at, _)| at);
+                let side = handler::Local::new(Arc::clone(handler), head, self.handled);
+                return Ok(OpenStream { side: Box::new(side), limits: Limits { deadline, ..Limits::default() } });
+            }
+        };
         let deadline = deadline::of_stream(route.timeout, head.timeout);
         head.deadline = deadline.map(|(at, _)| at);
         let limits = Limits { deadline, first_message: route.first_message_timeout, idle: route.stream_idle_timeout };
@@ -128,6 +169,14 @@ impl Handle for Pipeline {
         };
         Ok(OpenStream { side, limits })
     }
+}
+
+/// Who answers a call or stream.
+enum Target<'a> {
+    /// A handler in the process.
+    Handler(&'a Arc<dyn Handler>),
+    /// A backend of this cluster, by this route.
+    Cluster(&'a Route, &'a Rc<Cluster>),
 }
 
 /// What a listener says to each of its drivers.

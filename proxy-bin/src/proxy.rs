@@ -6,6 +6,7 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use crate::accept::{Listening, Worker, accept};
 use crate::config::Config;
+use crate::handler::Services;
 use crate::pipeline::Pipeline;
 use crate::route::RouteTable;
 use crate::telemetry::{Counters, Totals};
@@ -43,6 +44,7 @@ pub struct Proxy {
     config: Arc<Config>,
     listening: Vec<Listening>,
     local_addrs: Vec<SocketAddr>,
+    services: Arc<Services>,
     routes: Arc<RouteTable>,
     /// One for each worker, and one for the listeners: each has one writer.
     counters: Vec<Arc<Counters>>,
@@ -136,9 +138,10 @@ impl Proxy {
 
     /// What worker number `index` is made by.
     fn pipeline(&self, index: usize) -> impl FnOnce() -> Pipeline + Send + 'static {
-        let (config, routes) = (Arc::clone(&self.config), Arc::clone(&self.routes));
+        let (config, services, routes) =
+            (Arc::clone(&self.config), Arc::clone(&self.services), Arc::clone(&self.routes));
         let counters = self.counters.get(index).map(Arc::clone).unwrap_or_default();
-        move || Pipeline::new(config, routes, counters)
+        move || Pipeline::new(config, services, routes, counters)
     }
 
     fn start_workers(&self, from: usize) -> io::Result<Vec<Worker>> {
@@ -171,6 +174,7 @@ impl Proxy {
 #[derive(Debug, Default)]
 pub struct ProxyBuilder {
     config: Option<Config>,
+    services: Services,
 }
 
 impl ProxyBuilder {
@@ -178,6 +182,13 @@ impl ProxyBuilder {
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
+        self
+    }
+
+    /// Answers these services in the process itself; the routes have what is left.
+    #[must_use]
+    pub fn services(mut self, services: Services) -> Self {
+        self.services = services;
         self
     }
 
@@ -197,6 +208,7 @@ impl ProxyBuilder {
         let (local_addrs, listening) = bound.into_iter().unzip();
         let counters = || Arc::new(Counters::with_routes(config.routes.len()));
         Ok(Proxy {
+            services: Arc::new(self.services),
             routes: RouteTable::new(&config),
             listening,
             local_addrs,

@@ -13,7 +13,7 @@ pub(crate) struct RouteTable {
 
 /// The route of a call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Target<'a> {
+pub(crate) struct Found<'a> {
     /// Its place in the file.
     pub(crate) index: usize,
     /// What it says.
@@ -30,25 +30,30 @@ impl RouteTable {
     /// # Errors
     ///
     /// `UnknownMethod` where a route takes the service and only the method is wrong, else `UnknownService`.
-    pub(crate) fn find(&self, head: &impl Head) -> Result<Target<'_>, Fault> {
+    pub(crate) fn find(&self, head: &impl Head) -> Result<Found<'_>, Fault> {
         let mut service_known = false;
         for (index, route) in self.routes.iter().enumerate() {
             if !matches_caller(route, head) {
                 continue;
             }
             if route.method.matches(head.method()) {
-                return Ok(Target { index, route });
+                return Ok(Found { index, route });
             }
             service_known = true;
         }
-        let (service, method) = (String::from_utf8_lossy(head.service()), String::from_utf8_lossy(head.method()));
         // Where no service name travelled, Kitex calls an unknown method an unknown service too (pingpong-wire 5.4).
-        Err(if service_known && !service.is_empty() {
-            Fault::unsent(FaultKind::UnknownMethod, format!("unknown method {method} (service {service})"))
-        } else {
-            Fault::unsent(FaultKind::UnknownService, format!("unknown service {service}, method {method}"))
-        })
+        if service_known && !head.service().is_empty() {
+            return Err(unknown_method(head));
+        }
+        let (service, method) = (String::from_utf8_lossy(head.service()), String::from_utf8_lossy(head.method()));
+        Err(Fault::unsent(FaultKind::UnknownService, format!("unknown service {service}, method {method}")))
     }
+}
+
+/// The fault of a call whose service is known and whose method is not.
+pub(crate) fn unknown_method(head: &impl Head) -> Fault {
+    let (service, method) = (String::from_utf8_lossy(head.service()), String::from_utf8_lossy(head.method()));
+    Fault::unsent(FaultKind::UnknownMethod, format!("unknown method {method} (service {service})"))
 }
 
 /// Everything that a route asks for but the method.
