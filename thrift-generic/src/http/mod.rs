@@ -1,6 +1,11 @@
 //! HTTP requests to Thrift calls, by annotations (generic-call 5).
 
+mod escape;
+mod route;
+
 use ::http::HeaderMap;
+
+pub use route::{Params, RouteError, RouteInfo, RouteMatch, RouteMismatch, RouteNotFound, Router, RouterBuilder};
 
 use crate::value::Value;
 
