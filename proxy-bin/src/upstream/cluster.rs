@@ -135,7 +135,8 @@ impl Cluster {
         let downstream = Rc::clone(&call.downstream);
         let form = self.form_for(&call.message);
         let edits = Edits {
-            remote_address: Some(&downstream.peer_text),
+            // A client of this process's own has no address to tell.
+            remote_address: Some(&*downstream.peer_text).filter(|address| !address.is_empty()),
             timeout_ms: call.deadline.map(remaining_ms),
             service: downstream.default_service.as_deref(),
             // What the caller does with its connection says nothing of ours.
@@ -175,7 +176,7 @@ impl Cluster {
     }
 
     /// As [`Cluster::open`], over this transport.
-    pub(super) async fn open_over(
+    pub(crate) async fn open_over(
         &self,
         transport: StreamTransport,
         head: Box<StreamHead>,
