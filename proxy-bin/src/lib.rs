@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+pub mod client;
 pub mod config;
 mod downstream;
 pub mod handler;
+pub mod hook;
 mod layer;
 mod pipeline;
 mod proxy;

@@ -12,6 +12,7 @@ use crate::accept::{Accepted, Serve};
 use crate::config::{Config, Listener, Route};
 use crate::downstream::{grpc, pingpong, ttstream};
 use crate::handler::{self, Answerer, Handler, Services};
+use crate::hook::{Hooked, Hooks};
 use crate::layer::deadline;
 use crate::route::{self, Found, RouteTable};
 use crate::rpc::drain::{Drain, QUIET};
@@ -29,6 +30,7 @@ use crate::wire::pingpong::decode;
 pub(crate) struct Pipeline {
     config: Arc<Config>,
     services: Arc<Services>,
+    hooks: Hooks,
     handled: handler::Bounds,
     routes: Arc<RouteTable>,
     settings: Vec<Settings>,
@@ -40,6 +42,7 @@ impl Pipeline {
     pub(crate) fn new(
         config: Arc<Config>,
         services: Arc<Services>,
+        hooks: Hooks,
         routes: Arc<RouteTable>,
         counters: Arc<Counters>,
     ) -> Self {
@@ -54,6 +57,7 @@ impl Pipeline {
             },
             config,
             services,
+            hooks,
             routes,
             counters,
         }
@@ -81,6 +85,40 @@ impl Pipeline {
             Some(cluster) => Ok((route, cluster)),
             None => Err(Fault::unsent(FaultKind::Connect, "the route's cluster is gone")),
         }
+    }
+
+    /// Has a call answered.
+    async fn forward(&self, call: Call) -> Result<Reply, Fault> {
+        match self.answerer(&call)? {
+            Target::Cluster(route, cluster) => deadline::within(route.timeout, call, |call| cluster.call(call)).await,
+            Target::Handler(handler) => {
+                let handler = Arc::clone(handler);
+                // Boxed, so that the futures of forwarded calls stay as small as they are.
+                Box::pin(deadline::within(None, call, |call| handler::answer(handler, call))).await
+            }
+        }
+    }
+
+    /// Opens a stream towards whoever answers it.
+    async fn connect(&self, mut head: Box<StreamHead>) -> Result<OpenStream, Fault> {
+        let (route, cluster) = match self.answerer(&*head)? {
+            Target::Cluster(route, cluster) => (route, cluster),
+            Target::Handler(handler) => {
+                let deadline = deadline::of_stream(None, head.timeout);
+                head.deadline = deadline.map(|(at, _)| at);
+                let side = handler::Local::new(Arc::clone(handler), head, self.handled);
+                return Ok(OpenStream { side: Box::new(side), limits: Limits { deadline, ..Limits::default() } });
+            }
+        };
+        let deadline = deadline::of_stream(route.timeout, head.timeout);
+        head.deadline = deadline.map(|(at, _)| at);
+        let limits = Limits { deadline, first_message: route.first_message_timeout, idle: route.stream_idle_timeout };
+        let side: Box<dyn Side> = if Answered::is_for(cluster, &route.unary, &head) {
+            Box::new(Answered::new(Rc::clone(cluster), head))
+        } else {
+            deadline::until(deadline, cluster.open(head)).await?
+        };
+        Ok(OpenStream { side, limits })
     }
 
     async fn connection(self: Rc<Self>, accepted: Accepted, drain: Rc<Drain>) {
@@ -139,35 +177,27 @@ impl Serve for Pipeline {
 
 impl Handle for Pipeline {
     async fn call(&self, call: Call) -> Result<Reply, Fault> {
-        match self.answerer(&call)? {
-            Target::Cluster(route, cluster) => deadline::within(route.timeout, call, |call| cluster.call(call)).await,
-            Target::Handler(handler) => {
-                let handler = Arc::clone(handler);
-                // Boxed, so that the futures of forwarded calls stay as small as they are.
-                Box::pin(deadline::within(None, call, |call| handler::answer(handler, call))).await
+        if !self.hooks.is_empty() {
+            let hooks = self.hooks.watching(&call);
+            if !hooks.is_empty() {
+                // Boxed, so that the futures of calls that nobody watches stay as small as they are.
+                return Box::pin(hooks.around(call, |call| self.forward(call))).await;
             }
         }
+        self.forward(call).await
     }
 
-    async fn open(&self, mut head: Box<StreamHead>) -> Result<OpenStream, Fault> {
-        let (route, cluster) = match self.answerer(&*head)? {
-            Target::Cluster(route, cluster) => (route, cluster),
-            Target::Handler(handler) => {
-                let deadline = deadline::of_stream(None, head.timeout);
-                head.deadline = deadline.map(|(at, _)| at);
-                let side = handler::Local::new(Arc::clone(handler), head, self.handled);
-                return Ok(OpenStream { side: Box::new(side), limits: Limits { deadline, ..Limits::default() } });
+    async fn open(&self, head: Box<StreamHead>) -> Result<OpenStream, Fault> {
+        if !self.hooks.is_empty() {
+            let hooks = self.hooks.watching(&*head);
+            if !hooks.is_empty() {
+                let seen = Rc::new(head.as_ref().clone());
+                let OpenStream { side, limits } = self.connect(head).await?;
+                let side = Hooked::new(side, hooks, seen, self.handled.max_message);
+                return Ok(OpenStream { side: Box::new(side), limits });
             }
-        };
-        let deadline = deadline::of_stream(route.timeout, head.timeout);
-        head.deadline = deadline.map(|(at, _)| at);
-        let limits = Limits { deadline, first_message: route.first_message_timeout, idle: route.stream_idle_timeout };
-        let side: Box<dyn Side> = if Answered::is_for(cluster, &route.unary, &head) {
-            Box::new(Answered::new(Rc::clone(cluster), head))
-        } else {
-            deadline::until(deadline, cluster.open(head)).await?
-        };
-        Ok(OpenStream { side, limits })
+        }
+        self.connect(head).await
     }
 }
 

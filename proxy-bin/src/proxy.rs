@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use crate::accept::{Listening, Worker, accept};
 use crate::config::Config;
 use crate::handler::Services;
+use crate::hook::{Hook, Hooks};
 use crate::pipeline::Pipeline;
 use crate::route::RouteTable;
 use crate::telemetry::{Counters, Totals};
@@ -45,6 +46,7 @@ pub struct Proxy {
     listening: Vec<Listening>,
     local_addrs: Vec<SocketAddr>,
     services: Arc<Services>,
+    hooks: Hooks,
     routes: Arc<RouteTable>,
     /// One for each worker, and one for the listeners: each has one writer.
     counters: Vec<Arc<Counters>>,
@@ -140,8 +142,9 @@ impl Proxy {
     fn pipeline(&self, index: usize) -> impl FnOnce() -> Pipeline + Send + 'static {
         let (config, services, routes) =
             (Arc::clone(&self.config), Arc::clone(&self.services), Arc::clone(&self.routes));
+        let hooks = self.hooks.clone();
         let counters = self.counters.get(index).map(Arc::clone).unwrap_or_default();
-        move || Pipeline::new(config, services, routes, counters)
+        move || Pipeline::new(config, services, hooks, routes, counters)
     }
 
     fn start_workers(&self, from: usize) -> io::Result<Vec<Worker>> {
@@ -175,6 +178,7 @@ impl Proxy {
 pub struct ProxyBuilder {
     config: Option<Config>,
     services: Services,
+    hooks: Hooks,
 }
 
 impl ProxyBuilder {
@@ -189,6 +193,13 @@ impl ProxyBuilder {
     #[must_use]
     pub fn services(mut self, services: Services) -> Self {
         self.services = services;
+        self
+    }
+
+    /// Lets `hook` see messages on their way, after the hooks that were added before.
+    #[must_use]
+    pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
+        self.hooks.push(hook);
         self
     }
 
@@ -209,6 +220,7 @@ impl ProxyBuilder {
         let counters = || Arc::new(Counters::with_routes(config.routes.len()));
         Ok(Proxy {
             services: Arc::new(self.services),
+            hooks: self.hooks,
             routes: RouteTable::new(&config),
             listening,
             local_addrs,

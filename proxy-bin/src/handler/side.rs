@@ -1,7 +1,5 @@
 //! A stream that a handler serves, as the relay sees it: in place of a backend's side.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +8,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use grpc_frame::message::{CompressedFlag, Head as Prefix};
 
-use crate::handler::{Failure, Handler, Request, Stream, call};
+use crate::handler::{Answering, Failure, Handler, Request, Stream, call};
 use crate::rpc::stream::{
     Closed, Data, End, Event, Framing, HeadForm, Metadata, Reset, Side, StreamHead, StreamOutcome, Trailers,
 };
@@ -30,7 +28,7 @@ pub(crate) struct Bounds {
 pub(crate) struct Local {
     stream: Stream,
     messages: Messages,
-    answering: Option<Pin<Box<dyn Future<Output = Result<(), Failure>>>>>,
+    answering: Option<Answering<'static, ()>>,
     end: Option<Trailers>,
     headers_sent: bool,
 }

@@ -26,11 +26,13 @@ pub enum FaultKind {
     DownstreamClosed,
     /// The proxy ends.
     ShuttingDown,
+    /// A hook or a layer panicked.
+    Panic,
 }
 
 impl FaultKind {
     /// Every kind, in the order of the counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UnknownService,
         Self::UnknownMethod,
         Self::Connect,
@@ -42,6 +44,7 @@ impl FaultKind {
         Self::BadArguments,
         Self::DownstreamClosed,
         Self::ShuttingDown,
+        Self::Panic,
     ];
 
     /// The reason as logs and counters name it.
@@ -59,6 +62,7 @@ impl FaultKind {
             Self::BadArguments => "bad_arguments",
             Self::DownstreamClosed => "downstream_closed",
             Self::ShuttingDown => "shutting_down",
+            Self::Panic => "panic",
         }
     }
 
@@ -70,7 +74,7 @@ impl FaultKind {
                 Blame::Downstream
             }
             Self::Connect | Self::UpstreamClosed | Self::BadReply | Self::Timeout => Blame::Upstream,
-            Self::OverLimit | Self::NotConvertible | Self::ShuttingDown => Blame::Proxy,
+            Self::OverLimit | Self::NotConvertible | Self::ShuttingDown | Self::Panic => Blame::Proxy,
         }
     }
 }

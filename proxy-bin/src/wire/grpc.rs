@@ -98,7 +98,7 @@ fn code(kind: FaultKind, compat: Compat) -> Code {
         FaultKind::UnknownMethod if compat == Compat::Kitex => Code::KITEX_UNKNOWN_METHOD,
         FaultKind::UnknownService | FaultKind::UnknownMethod | FaultKind::NotConvertible => Code::UNIMPLEMENTED,
         FaultKind::Connect | FaultKind::UpstreamClosed | FaultKind::ShuttingDown => Code::UNAVAILABLE,
-        FaultKind::BadReply | FaultKind::BadArguments => Code::INTERNAL,
+        FaultKind::BadReply | FaultKind::BadArguments | FaultKind::Panic => Code::INTERNAL,
         FaultKind::Timeout => Code::DEADLINE_EXCEEDED,
         FaultKind::OverLimit => Code::RESOURCE_EXHAUSTED,
         FaultKind::DownstreamClosed => Code::CANCELLED,

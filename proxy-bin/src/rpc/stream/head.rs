@@ -13,7 +13,7 @@ use crate::rpc::stream::metadata::{self, Entry};
 use crate::rpc::{Downstream, Head, Protocol};
 
 /// What opens a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StreamHead {
     /// What opened it, in the form it came in.

@@ -109,6 +109,7 @@ fn code(kind: FaultKind) -> i32 {
         | FaultKind::OverLimit
         | FaultKind::NotConvertible
         | FaultKind::DownstreamClosed
-        | FaultKind::ShuttingDown => exception::INTERNAL_ERROR,
+        | FaultKind::ShuttingDown
+        | FaultKind::Panic => exception::INTERNAL_ERROR,
     }
 }

@@ -199,14 +199,12 @@ pub(crate) fn message(
     }
     envelope.encode(&mut frame)?;
     frame.extend_from_slice(body);
-    match Decoder::new(side, UNLIMITED).decode(&mut frame)? {
+    match Decoder::new(side, Limits::UNLIMITED).decode(&mut frame)? {
         Decoded::Message { message, missing: 0 } => Ok(message),
         _ => Err(Unfit::Cut),
     }
 }
 
-/// A body's length was checked where it came in.
-const UNLIMITED: Limits = Limits { max_message: u64::MAX, cut_through: u64::MAX, max_header: ttheader::MAX_HEADER_LEN };
 /// About what a header takes, in bytes.
 const HEADER_HINT: usize = 512;
 
@@ -256,7 +254,7 @@ mod tests {
             encode::encode(&message, form, &Edits::default(), &mut out).unwrap();
             let mut bytes = BytesMut::from(&out.into_bytes()[..]);
             let Ok(Decoded::Message { message, missing: 0 }) =
-                Decoder::new(Side::Requests, UNLIMITED).decode(&mut bytes)
+                Decoder::new(Side::Requests, Limits::UNLIMITED).decode(&mut bytes)
             else {
                 panic!("{form} is not whole");
             };

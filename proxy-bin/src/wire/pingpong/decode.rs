@@ -27,6 +27,12 @@ pub(crate) struct Limits {
     pub(crate) max_header: usize,
 }
 
+impl Limits {
+    /// For messages whose parts were checked where they came in: whole, however long.
+    pub(crate) const UNLIMITED: Self =
+        Self { max_message: u64::MAX, cut_through: u64::MAX, max_header: ttheader::MAX_HEADER_LEN };
+}
+
 /// What a look at the inbox gave.
 #[derive(Debug)]
 pub(crate) enum Decoded {

@@ -8,6 +8,8 @@ use ttheader::{EncodeError, Flags, HeaderView, HeaderWriter, IntKey, Patch, keys
 
 use crate::rpc::{Fault, FaultKind, Form, Message, Outer, Shape};
 use crate::wire::outbox::Outbox;
+use crate::wire::pingpong::decode::Limits;
+use crate::wire::pingpong::{Decoded, Decoder, Side};
 
 /// What shall be different in the message that leaves.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,6 +93,49 @@ pub(crate) fn encode(message: &Message, to: Form, edits: &Edits<'_>, out: &mut O
         }
     }
     Ok(())
+}
+
+/// The same message with another body: lengths and checksum are those of the new one. `side` is the direction that it
+/// goes; the message is whole.
+///
+/// # Errors
+///
+/// It is signed, or the new body is too long for its lengths.
+pub(crate) fn with_body(message: &Message, side: Side, body: &[u8]) -> Result<Message, Fault> {
+    let shape = message.shape();
+    if message.facts().validated {
+        let text = "the payload is signed (`PV_`), and can't be changed";
+        return Err(Fault::unsent(FaultKind::NotConvertible, text));
+    }
+    let mut payload = message.payload();
+    payload.truncate(shape.envelope_len());
+    let payload = [&payload, body].concat();
+    let inner = if shape.form.framed {
+        Some(frame_len(u64::try_from(payload.len()).unwrap_or(u64::MAX))?.to_be_bytes())
+    } else {
+        None
+    };
+    let mut frame = BytesMut::with_capacity(shape.outer_len.saturating_add(payload.len()).saturating_add(ADDED_HINT));
+    match message.header() {
+        Some(view) => {
+            let mut patch = Patch::new();
+            let checksum = message.facts().checksum.then(|| checksum(inner, &payload, shape, None));
+            if let Some(checksum) = &checksum {
+                patch.set_string(keys::CRC32C, checksum);
+            }
+            let framed_len = payload.len().saturating_add(if shape.form.framed { 4 } else { 0 });
+            patch.encode(&view, framed_len, &mut frame).map_err(not_encodable)?;
+        }
+        None => frame.extend_from_slice(message.frame().get(..shape.outer_len).unwrap_or_default()),
+    }
+    frame.extend_from_slice(inner.as_ref().map_or(&[][..], |len| &len[..]));
+    frame.extend_from_slice(&payload);
+    let unreadable = |text: String| Fault::unsent(FaultKind::NotConvertible, format!("the changed message: {text}"));
+    match Decoder::new(side, Limits::UNLIMITED).decode(&mut frame) {
+        Ok(Decoded::Message { message, missing: 0 }) => Ok(message),
+        Ok(_) => Err(unreadable("it is not whole".into())),
+        Err(malformed) => Err(unreadable(malformed.to_string())),
+    }
 }
 
 /// Appends `envelope` with `seqid` in it.

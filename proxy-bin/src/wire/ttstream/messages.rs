@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use grpc_frame::compression::{self, CompressionError, Encoding};
-use grpc_frame::message::Assembler;
+use grpc_frame::message::{Assembler, Message};
 use http::HeaderMap;
 
 use crate::rpc::{Fault, FaultKind};
@@ -46,6 +46,15 @@ impl Messages {
     ///
     /// It is too long, or compressed in a way that can't be undone.
     pub(crate) fn next_payload(&mut self) -> Result<Option<Bytes>, Fault> {
+        Ok(self.next_as_it_came()?.map(|(_, payload)| payload))
+    }
+
+    /// The next whole message: as it came, and uncompressed.
+    ///
+    /// # Errors
+    ///
+    /// It is too long, or compressed in a way that can't be undone.
+    pub(crate) fn next_as_it_came(&mut self) -> Result<Option<(Message, Bytes)>, Fault> {
         let too_long = |text: String| Fault::sent(FaultKind::OverLimit, text);
         let Some(message) = self.assembler.next_message().map_err(|error| too_long(error.to_string()))? else {
             return Ok(None);
@@ -61,9 +70,9 @@ impl Messages {
                 error => Fault::sent(FaultKind::BadArguments, format!("a compressed message: {error}")),
             })?
         } else {
-            message.payload
+            message.payload.clone()
         };
-        Ok(Some(payload))
+        Ok(Some((message, payload)))
     }
 
     /// Whether the sender may end here.
