@@ -35,6 +35,22 @@ pub enum ErrorKind {
         /// What came instead.
         found: &'static str,
     },
+    /// A value of a kind that is not written as this type; both in Kitex's words (generic-call 4.3).
+    #[error("{}", mismatch(.need, .got))]
+    Mismatch {
+        /// The declared type, such as `I64`.
+        need: &'static str,
+        /// What came instead, such as `STRING`.
+        got: &'static str,
+    },
+    /// An integer that a narrower type can't hold.
+    #[error("value is beyond range of {ty}: {value}")]
+    Range {
+        /// The declared type, as in the IDL.
+        ty: &'static str,
+        /// The value.
+        value: i64,
+    },
     /// A value that its type can't hold, or a text that is no such value.
     #[error("{found:?} is no {expected}: {reason}")]
     Value {
@@ -59,6 +75,9 @@ pub enum ErrorKind {
     /// Bytes that are no Thrift value.
     #[error("Thrift: {0}")]
     Thrift(thrift_codec::DecodeError),
+    /// Bytes behind the end of a value that should be the last.
+    #[error("Thrift: {0} bytes behind the end of the value")]
+    Trailing(usize),
     /// A value too long for the Thrift Binary protocol.
     #[error("Thrift: {0}")]
     TooLong(thrift_codec::EncodeError),
@@ -137,10 +156,27 @@ impl fmt::Display for Error {
             write!(f, "{}: ", self.0.path)?;
         }
         self.0.kind.fmt(f)?;
+        // Where it is in a container is in the path too; people and Kitex's tests look for these words.
+        match self.0.path.innermost() {
+            Some(Step::Index(index)) => write!(f, " (at index {index})")?,
+            Some(Step::Key(_)) => f.write_str(" (a map key)")?,
+            Some(Step::Entry(_)) => f.write_str(" (a map value)")?,
+            Some(Step::Field(_)) | None => {}
+        }
         match self.0.offset {
             Some(offset) => write!(f, " (at byte {offset})"),
             None => Ok(()),
         }
+    }
+}
+
+/// Kitex has two texts, one for numbers, and one for all else.
+fn mismatch(need: &str, got: &str) -> String {
+    match got {
+        "BYTE" | "I16" | "I32" | "I64" | "DOUBLE" | "NUMBER" => {
+            format!("unsupported type: {got}, expected type: {need}")
+        }
+        _ => format!("need {need} type, but got: {got}"),
     }
 }
 

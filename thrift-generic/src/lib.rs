@@ -16,6 +16,7 @@ mod path;
 pub mod protobuf;
 mod provider;
 pub mod value;
+mod wire;
 
 pub use descriptor::Descriptor;
 pub use error::{Error, ErrorKind};

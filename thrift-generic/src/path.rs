@@ -35,6 +35,12 @@ impl FieldPath {
         self.steps.is_empty()
     }
 
+    /// The last step.
+    #[must_use]
+    pub fn innermost(&self) -> Option<&Step> {
+        self.steps.first()
+    }
+
     /// The steps, outermost first.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().rev()

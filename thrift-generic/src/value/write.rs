@@ -1,0 +1,338 @@
+//! Values to Thrift bytes (generic-call 4.2, 4.3).
+
+use crate::base::Base;
+use crate::descriptor::{BaseKind, Descriptor, Field, Requiredness, StructId, Type};
+use crate::error::{Error, ErrorKind};
+use crate::options::Options;
+use crate::path::Step;
+use crate::value::kind::mismatch;
+use crate::value::text::{decode_base64, enum_number, key_from_text, label, parse_f64, parse_i64};
+use crate::value::{Value, js_conv};
+use crate::wire;
+
+/// Appends values to `out`.
+pub(crate) struct ValueWriter<'a> {
+    d: &'a Descriptor,
+    options: &'a Options,
+    out: &'a mut Vec<u8>,
+    depth: usize,
+    /// The value is a default of the IDL: already what is to be written.
+    is_default: bool,
+}
+
+impl<'a> ValueWriter<'a> {
+    pub(crate) fn new(d: &'a Descriptor, options: &'a Options, out: &'a mut Vec<u8>) -> Self {
+        Self { d, options, out, depth: 0, is_default: false }
+    }
+
+    /// Writes a value, without a field header.
+    pub(crate) fn value(&mut self, ty: Type, value: &Value, js: bool) -> Result<(), Error> {
+        match ty {
+            Type::Bool => match value {
+                Value::Bool(value) => self.out.push(u8::from(*value)),
+                _ => return Err(mismatch(ty, value)),
+            },
+            Type::Byte | Type::I16 | Type::I32 | Type::I64 | Type::Enum(_) => {
+                let number = self.integer(ty, value, js)?;
+                self.put_integer(ty, number);
+            }
+            Type::Double => {
+                let number = double(value)?;
+                self.out.extend_from_slice(&number.to_be_bytes());
+            }
+            Type::String => match value {
+                Value::String(text) => wire::bytes(self.out, text.as_bytes())?,
+                Value::Bytes(bytes) => wire::bytes(self.out, bytes)?,
+                _ => return Err(mismatch(ty, value)),
+            },
+            Type::Binary => self.binary(value)?,
+            Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(..) => self.nested(ty, value, js)?,
+            Type::Void => match value {
+                Value::Void | Value::Null => wire::stop(self.out),
+                _ => return Err(mismatch(ty, value)),
+            },
+        }
+        Ok(())
+    }
+
+    /// Writes the first argument of a method: as [`value`](Self::value), but that a framework's base goes into it.
+    pub(crate) fn request(&mut self, ty: Type, value: &Value, base: Option<&Base>) -> Result<(), Error> {
+        match ty {
+            Type::Struct(id) => {
+                self.enter()?;
+                self.structure(id, value, false, base)?;
+                self.depth = self.depth.saturating_sub(1);
+                Ok(())
+            }
+            _ => self.value(ty, value, false),
+        }
+    }
+
+    /// Writes a field that has a value: its header, and what its value mapping makes of the value.
+    pub(crate) fn field(&mut self, field: &Field, value: &Value, js: bool) -> Result<(), Error> {
+        let inside = |error: Error| error.inside(Step::Field(field.key.clone()));
+        let mapping = field.value_mapping.as_ref().filter(|_| self.options.value_mapping && !self.is_default);
+        if let Some(mapping) = mapping {
+            let value = mapping.request(value.clone(), field).map_err(inside)?;
+            if value.is_null() {
+                return self.missing(field);
+            }
+            wire::field(self.out, field.ty.ttype(), field.id);
+            return self.value(field.ty, &value, js).map_err(inside);
+        }
+        wire::field(self.out, field.ty.ttype(), field.id);
+        self.value(field.ty, value, js || self.has_js_conv(field)).map_err(inside)
+    }
+
+    /// Writes a field that has no value, if one without is written (generic-call 3.5, 4.3).
+    pub(crate) fn missing(&mut self, field: &Field) -> Result<(), Error> {
+        let is_written = match field.requiredness {
+            Requiredness::Required if !self.options.write_required => {
+                return Err(Error::new(ErrorKind::Required { id: field.id, name: field.key.clone() }));
+            }
+            Requiredness::Required => true,
+            Requiredness::Default => self.options.write_default,
+            Requiredness::Optional => self.options.write_optional,
+        };
+        if !is_written {
+            return Ok(());
+        }
+        wire::field(self.out, field.ty.ttype(), field.id);
+        match &field.default {
+            Some(default) if self.options.idl_defaults_on_write => {
+                let outer = std::mem::replace(&mut self.is_default, true);
+                let written = self.value(field.ty, default, false);
+                self.is_default = outer;
+                written.map_err(|error| error.inside(Step::Field(field.key.clone())))
+            }
+            _ => self.zero(field.ty),
+        }
+    }
+
+    /// Writes the value that stands for none.
+    pub(crate) fn zero(&mut self, ty: Type) -> Result<(), Error> {
+        match ty {
+            Type::Bool | Type::Byte | Type::Void | Type::Struct(_) => self.out.push(0),
+            Type::I16 => self.out.extend_from_slice(&[0; 2]),
+            Type::I32 | Type::Enum(_) | Type::String | Type::Binary => self.out.extend_from_slice(&[0; 4]),
+            Type::I64 | Type::Double => self.out.extend_from_slice(&[0; 8]),
+            Type::List(element) | Type::Set(element) => {
+                wire::list_header(self.out, self.d.ty(element).ttype(), 0)?;
+            }
+            Type::Map(key, value) => {
+                wire::map_header(self.out, self.d.ty(key).ttype(), self.d.ty(value).ttype(), 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A number, narrowed as Kitex does: checked from integers, unchecked from all else.
+    fn integer(&self, ty: Type, value: &Value, js: bool) -> Result<i64, Error> {
+        let number = match value {
+            Value::I8(_) | Value::I16(_) | Value::I32(_) | Value::I64(_) => value.as_i64().unwrap_or_default(),
+            Value::Double(value) => return Ok(truncated(*value)),
+            Value::Number(text) => return parse_i64(ty.name(), text),
+            Value::String(text) => {
+                let named = match ty {
+                    Type::Enum(id) => enum_number(self.d.enumeration(id), self.options, text).map(i64::from),
+                    _ => None,
+                };
+                match named {
+                    Some(number) => number,
+                    None if js => js_conv::number(text),
+                    None => return Err(mismatch(ty, value)),
+                }
+            }
+            _ => return Err(mismatch(ty, value)),
+        };
+        if fits(ty, number) { Ok(number) } else { Err(Error::new(ErrorKind::Range { ty: width(ty), value: number })) }
+    }
+
+    /// The low bytes of `number`.
+    fn put_integer(&mut self, ty: Type, number: i64) {
+        let bytes = number.to_be_bytes();
+        let skipped = match ty {
+            Type::Byte => 7,
+            Type::I16 => 6,
+            Type::I64 => 0,
+            _ => 4,
+        };
+        self.out.extend_from_slice(bytes.get(skipped..).unwrap_or_default());
+    }
+
+    fn binary(&mut self, value: &Value) -> Result<(), Error> {
+        match value {
+            Value::Bytes(bytes) => wire::bytes(self.out, bytes),
+            Value::String(text) if self.options.base64 && !self.is_default => {
+                wire::bytes(self.out, &decode_base64(text)?)
+            }
+            Value::String(text) => wire::bytes(self.out, text.as_bytes()),
+            _ => Err(mismatch(Type::Binary, value)),
+        }
+    }
+
+    fn nested(&mut self, ty: Type, value: &Value, js: bool) -> Result<(), Error> {
+        self.enter()?;
+        match ty {
+            Type::Struct(id) => self.structure(id, value, js, None)?,
+            Type::List(element) | Type::Set(element) => self.list(ty, self.d.ty(element), value, js)?,
+            Type::Map(key, item) => self.map(ty, self.d.ty(key), self.d.ty(item), value, js)?,
+            _ => {}
+        }
+        self.depth = self.depth.saturating_sub(1);
+        Ok(())
+    }
+
+    fn enter(&mut self) -> Result<(), Error> {
+        self.depth = self.depth.saturating_add(1);
+        let limit = self.options.max_depth;
+        if self.depth > limit { Err(Error::new(ErrorKind::Depth { limit })) } else { Ok(()) }
+    }
+
+    fn structure(&mut self, id: StructId, value: &Value, js: bool, base: Option<&Base>) -> Result<(), Error> {
+        let Value::Struct(members) = value else { return Err(mismatch(Type::Struct(id), value)) };
+        let d = self.d;
+        let fields = &d.structure(id).fields;
+        let mut given = vec![None; fields.len()];
+        for (name, value) in members {
+            match self.member(id, name).and_then(|index| given.get_mut(index)) {
+                Some(slot) => *slot = Some(value).filter(|value| !value.is_null()),
+                None if self.options.deny_unknown => {
+                    return Err(Error::new(ErrorKind::UnknownField(name.clone())));
+                }
+                None => {}
+            }
+        }
+        for (index, (field, given)) in fields.iter().zip(given).enumerate() {
+            match (given, base) {
+                (_, Some(base)) if field.base == Some(BaseKind::Base) => self.base(field, given, base)?,
+                (Some(value), _) => self.field(field, value, js)?,
+                // Of two fields with one name the earlier is none.
+                (None, _) if fields.index_of_key(&field.key) == Some(index) => self.missing(field)?,
+                (None, _) => {}
+            }
+        }
+        wire::stop(self.out);
+        Ok(())
+    }
+
+    /// The members of defaults may have the names of the IDL.
+    fn member(&self, id: StructId, name: &str) -> Option<usize> {
+        let fields = &self.d.structure(id).fields;
+        let by_name = || fields.iter().position(|field| *field.name == *name);
+        fields.index_of_key(name).or_else(|| if self.is_default { by_name() } else { None })
+    }
+
+    fn base(&mut self, field: &Field, given: Option<&Value>, base: &Base) -> Result<(), Error> {
+        let extra = match field.ty {
+            Type::Struct(id) => self.d.structure(id).fields.by_id(6).map_or("Extra", |field| &*field.key),
+            _ => "Extra",
+        };
+        let extra = given.and_then(|given| given.get(extra));
+        // As in Kitex, what is no text is left out.
+        let pairs: Vec<(&[u8], &[u8])> = match extra {
+            Some(Value::Struct(members)) => {
+                members.iter().filter_map(|(key, value)| Some((key.as_bytes(), value.as_bytes()?))).collect()
+            }
+            Some(Value::Map(pairs)) => {
+                pairs.iter().filter_map(|(key, value)| Some((key.as_bytes()?, value.as_bytes()?))).collect()
+            }
+            _ => Vec::new(),
+        };
+        wire::field(self.out, field.ty.ttype(), field.id);
+        base.write(&pairs, self.out).map_err(|error| error.inside(Step::Field(field.key.clone())))
+    }
+
+    fn list(&mut self, ty: Type, element: Type, value: &Value, js: bool) -> Result<(), Error> {
+        match value {
+            Value::List(elements) => {
+                let js = js && (!js_conv::is_integer(element) || js_conv::all_text(elements));
+                wire::list_header(self.out, element.ttype(), elements.len())?;
+                for (index, value) in elements.iter().enumerate() {
+                    self.element(element, value, js).map_err(|error| error.inside(Step::Index(index)))?;
+                }
+                Ok(())
+            }
+            Value::Bytes(bytes) if matches!((ty, element), (Type::List(_), Type::Byte)) => {
+                wire::list_header(self.out, element.ttype(), bytes.len())?;
+                self.out.extend_from_slice(bytes);
+                Ok(())
+            }
+            _ => Err(mismatch(ty, value)),
+        }
+    }
+
+    fn map(&mut self, ty: Type, key_type: Type, item: Type, value: &Value, js: bool) -> Result<(), Error> {
+        let count = match value {
+            Value::Map(pairs) => pairs.len(),
+            Value::Struct(members) => members.len(),
+            _ => return Err(mismatch(ty, value)),
+        };
+        wire::map_header(self.out, key_type.ttype(), item.ttype(), count)?;
+        match value {
+            Value::Map(pairs) => {
+                for (key, value) in pairs {
+                    self.value(key_type, key, false).map_err(|error| error.inside(Step::Key(label(key))))?;
+                    self.element(item, value, js).map_err(|error| error.inside(Step::Entry(label(key))))?;
+                }
+            }
+            Value::Struct(members) => {
+                for (name, value) in members {
+                    self.text_key(key_type, name).map_err(|error| error.inside(Step::Key(name.clone())))?;
+                    self.element(item, value, js).map_err(|error| error.inside(Step::Entry(name.clone())))?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn text_key(&mut self, ty: Type, text: &str) -> Result<(), Error> {
+        match ty {
+            Type::String => wire::bytes(self.out, text.as_bytes()),
+            _ => {
+                let key = key_from_text(self.d, self.options, ty, text)?;
+                self.value(ty, &key, false)
+            }
+        }
+    }
+
+    fn element(&mut self, ty: Type, value: &Value, js: bool) -> Result<(), Error> {
+        if value.is_null() { self.zero(ty) } else { self.value(ty, value, js) }
+    }
+
+    fn has_js_conv(&self, field: &Field) -> bool {
+        field.js_conv && self.options.value_mapping && !self.is_default
+    }
+}
+
+fn double(value: &Value) -> Result<f64, Error> {
+    match value {
+        Value::Double(value) => Ok(*value),
+        Value::Number(text) => parse_f64(text),
+        _ => Err(mismatch(Type::Double, value)),
+    }
+}
+
+fn fits(ty: Type, number: i64) -> bool {
+    match ty {
+        Type::Byte => i8::try_from(number).is_ok(),
+        Type::I16 => i16::try_from(number).is_ok(),
+        Type::I32 | Type::Enum(_) => i32::try_from(number).is_ok(),
+        _ => true,
+    }
+}
+
+fn width(ty: Type) -> &'static str {
+    match ty {
+        Type::Enum(_) => "i32",
+        _ => ty.name(),
+    }
+}
+
+/// Toward zero; what no i64 can hold is the least there is, as on the machines that Kitex runs on.
+#[expect(clippy::as_conversions, reason = "there is no other conversion")]
+pub(crate) fn truncated(value: f64) -> i64 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN }
+}
