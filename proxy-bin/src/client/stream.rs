@@ -64,7 +64,7 @@ impl Form {
                 encoder.data(message.len(), &mut frame).ok()?;
                 frame.extend_from_slice(&message);
                 let frame = Frame::parse(frame.freeze()).ok()?;
-                Some(Data { bytes: frame.payload(), framing: Framing::Message(frame), last })
+                Some(Data { bytes: frame.payload(), framing: Framing::Message(Some(frame)), last })
             }
         }
     }

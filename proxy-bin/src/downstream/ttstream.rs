@@ -300,7 +300,7 @@ impl<H> CallerSide<H> {
 
     fn data(&mut self, data: Data) -> Result<(), Closed> {
         if let Framing::Message(frame) = &data.framing {
-            return self.message(Some(frame), &data.bytes);
+            return self.message(frame.as_ref(), &data.bytes);
         }
         let mut messages = self.messages.take().unwrap_or_else(|| Messages::new(self.max_message));
         messages.feed(data.bytes);

@@ -57,14 +57,17 @@ impl Hooked {
         let pass = |bytes: &Bytes| hooks.pass(&**head, Seen { direction, codec: *codec, wrapped: false, bytes });
         match data.framing {
             Framing::Message(frame) => {
-                let bytes = match pass(&data.bytes) {
-                    Verdict::Forward => Some(data.bytes),
-                    Verdict::Replace(bytes) => Some(bytes),
+                let passed = match pass(&data.bytes) {
+                    Verdict::Forward => Some((data.bytes, frame)),
+                    Verdict::Replace(bytes) => Some((bytes, None)),
                     Verdict::Drop => None,
                     Verdict::Reject(fault) => return Err(fault),
                 };
-                let event = |bytes| Event::Data(Data { bytes, framing: Framing::Message(frame), last: false });
-                way.passed.extend(bytes.map(event));
+                way.passed.extend(
+                    passed.map(|(bytes, frame)| {
+                        Event::Data(Data { bytes, framing: Framing::Message(frame), last: false })
+                    }),
+                );
             }
             Framing::Prefixed => {
                 way.messages.feed(data.bytes);

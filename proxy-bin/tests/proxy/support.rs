@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use proxy::telemetry::Totals;
-use proxy::{Config, Ended, Proxy};
+use proxy::{Config, Ended, Proxy, ProxyBuilder};
 use testkit::peer::{RawClient, RawServer, eventually};
 
 /// A configuration with one listener, one route and one cluster, to which lines are added.
@@ -73,9 +73,14 @@ pub(crate) struct TestProxy {
 
 impl TestProxy {
     pub(crate) fn start(config: &str) -> Self {
+        Self::run(config, Proxy::builder())
+    }
+
+    /// A proxy with handlers or hooks.
+    pub(crate) fn run(config: &str, builder: ProxyBuilder) -> Self {
         count_worker_panics();
         let config = Config::parse(config, "test.toml").unwrap();
-        let proxy = Proxy::builder().config(config).build().unwrap();
+        let proxy = builder.config(config).build().unwrap();
         let (addrs, totals) = (proxy.local_addrs().to_vec(), Box::new(proxy.totals()));
         let (shutdown, told) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -135,6 +140,9 @@ impl Drop for TestProxy {
     }
 }
 
+/// What the text of a panic ends with that a test wants.
+pub(crate) const ON_PURPOSE: &str = "on purpose";
+
 /// Panics in threads of proxies. A task that panics takes its connection along and nothing else, so that it would go
 /// unseen.
 static WORKER_PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -144,7 +152,8 @@ fn count_worker_panics() {
     HOOK.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if std::thread::current().name().is_some_and(|name| name.starts_with("worker-")) {
+            let on_purpose = info.payload_as_str().is_some_and(|text| text.ends_with(ON_PURPOSE));
+            if !on_purpose && std::thread::current().name().is_some_and(|name| name.starts_with("worker-")) {
                 WORKER_PANICS.fetch_add(1, Ordering::Relaxed);
             }
             report(info);

@@ -51,8 +51,8 @@ pub struct Data {
 pub enum Framing {
     /// A piece, cut anywhere, of a sequence of messages each with gRPC's five-byte prefix.
     Prefixed,
-    /// Exactly one message without a prefix, uncompressed: the payload of this frame.
-    Message(Frame),
+    /// Exactly one message without a prefix, uncompressed: the payload of this frame, where it is still the one that came.
+    Message(Option<Frame>),
 }
 
 /// How a side is done.

@@ -34,7 +34,7 @@ impl BackendSide {
 
     fn data(&mut self, bytes: Bytes, framing: &Framing) -> Result<(), Closed> {
         if let Framing::Message(frame) = framing {
-            return self.message(Some(frame), &bytes);
+            return self.message(frame.as_ref(), &bytes);
         }
         let Some(mut messages) = self.messages.take() else { return Err(Closed) };
         messages.feed(bytes);

@@ -17,7 +17,7 @@ pub(crate) fn data(frame: Frame, max_message: usize) -> Result<Event, Fault> {
         let text = format!("a message of {} bytes, {max_message} are allowed (`max_message`)", bytes.len());
         return Err(Fault::sent(FaultKind::OverLimit, text));
     }
-    Ok(Event::Data(Data { bytes, framing: Framing::Message(frame), last: false }))
+    Ok(Event::Data(Data { bytes, framing: Framing::Message(Some(frame)), last: false }))
 }
 
 /// A reset, read from an rst frame.
