@@ -2,11 +2,11 @@
 
 mod codec;
 mod convert;
-mod js_conv;
-mod kind;
-mod read;
-mod text;
-mod write;
+pub(crate) mod js_conv;
+pub(crate) mod kind;
+pub(crate) mod read;
+pub(crate) mod text;
+pub(crate) mod write;
 
 use bytes::Bytes;
 
