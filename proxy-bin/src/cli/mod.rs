@@ -2,7 +2,9 @@
 
 mod check;
 mod demo;
+mod json;
 mod run;
+mod sniff;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ enum Command {
         #[arg(long, short)]
         config: PathBuf,
     },
+    /// Tell what some bytes are, and print them frame by frame.
+    Sniff(sniff::Sniff),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Run { config: None } => demo::run(demo::Calls::None),
         Command::Demo { once } => demo::run(if once { demo::Calls::Only } else { demo::Calls::First }),
         Command::Check { config } => check::check(&config),
+        Command::Sniff(options) => sniff::sniff(&options),
     }
 }
 
