@@ -13,6 +13,8 @@ kitex -module interop -type protobuf idl/echo.proto
 # The streaming services, with the interfaces that have a context in each call (`-streamx`).
 kitex -module interop -streamx idl/live.thrift
 kitex -module interop -streamx -type protobuf idl/live.proto
+# What generic clients and servers call each other by.
+kitex -module interop -streamx idl/generic.thrift
 # The tool's own freshness check has no place in committed code.
 rm -f kitex_info.yaml
 gofmt -l -w kitex_gen

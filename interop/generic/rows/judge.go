@@ -106,7 +106,7 @@ func (want Result) matchesOutcome(g got) error {
 // otherwise Go's notation of the map.
 func (want Result) matchesException(g got) error {
 	if response, ok := g.value.(*generic.HTTPResponse); ok && g.err == nil { // but not in HTTP
-		return sameJSON(mustJSON(jsonable(response.Body)), want.exception())
+		return sameJSON(mustJSON(Jsonable(response.Body)), want.exception())
 	}
 	if g.err == nil {
 		return fmt.Errorf("no error")
@@ -145,7 +145,7 @@ func (want Result) matchesValue(g got) error {
 	if err != nil {
 		return err
 	}
-	if tag(v) != tag(g.value) {
+	if Tag(v) != Tag(g.value) {
 		return fmt.Errorf("another value")
 	}
 	return nil
@@ -173,7 +173,7 @@ func (want Result) matchesHTTP(g got) error {
 		}
 	}
 	if want.Body != nil {
-		if err := sameJSON(mustJSON(jsonable(response.Body)), want.Body); err != nil {
+		if err := sameJSON(mustJSON(Jsonable(response.Body)), want.Body); err != nil {
 			return fmt.Errorf("body: %w", err)
 		}
 	}
@@ -193,25 +193,25 @@ func mustJSON(v any) []byte {
 	return out
 }
 
-// jsonable makes what encoding/json takes of a response's body.
-func jsonable(v any) any {
+// Jsonable makes what encoding/json takes of a response's body.
+func Jsonable(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := map[string]any{}
 		for k, e := range v {
-			out[k] = jsonable(e)
+			out[k] = Jsonable(e)
 		}
 		return out
 	case map[any]any:
 		out := map[string]any{}
 		for k, e := range v {
-			out[fmt.Sprint(k)] = jsonable(e)
+			out[fmt.Sprint(k)] = Jsonable(e)
 		}
 		return out
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			out[i] = jsonable(e)
+			out[i] = Jsonable(e)
 		}
 		return out
 	case []byte:

@@ -34,7 +34,7 @@ func (g got) String() string {
 	case string:
 		return fmt.Sprintf("text %q", v)
 	case *generic.HTTPResponse:
-		body, err := json.Marshal(jsonable(v.Body))
+		body, err := json.Marshal(Jsonable(v.Body))
 		if err != nil {
 			body = []byte(fmt.Sprint(v.Body))
 		}
@@ -44,7 +44,7 @@ func (g got) String() string {
 	case descriptor.Void:
 		return "Void"
 	}
-	return tag(g.value)
+	return Tag(g.value)
 }
 
 // Lab has the live peers. Rows are played one after the other.

@@ -134,8 +134,8 @@ func as[T any](raw json.RawMessage) (any, error) {
 	return v, err
 }
 
-// tag writes a value of Kitex's Map generic in the notation of tagged values, members and entries sorted.
-func tag(v any) string {
+// Tag writes a value of Kitex's Map generic in the notation of tagged values, members and entries sorted.
+func Tag(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"
@@ -169,7 +169,7 @@ func tag(v any) string {
 	case descriptor.Void:
 		return `{"void":true}`
 	case []any:
-		return `{"list":[` + joined(len(v), func(i int) string { return tag(v[i]) }) + `]}`
+		return `{"list":[` + joined(len(v), func(i int) string { return Tag(v[i]) }) + `]}`
 	case map[string]any:
 		keys := make([]string, 0, len(v))
 		for k := range v {
@@ -178,12 +178,12 @@ func tag(v any) string {
 		sort.Strings(keys)
 		return `{"struct":{` + joined(len(keys), func(i int) string {
 			name, _ := json.Marshal(keys[i])
-			return string(name) + ":" + tag(v[keys[i]])
+			return string(name) + ":" + Tag(v[keys[i]])
 		}) + `}}`
 	case map[any]any:
 		entries := make([]string, 0, len(v))
 		for k, e := range v {
-			entries = append(entries, "["+tag(k)+","+tag(e)+"]")
+			entries = append(entries, "["+Tag(k)+","+Tag(e)+"]")
 		}
 		sort.Strings(entries)
 		return `{"map":[` + joined(len(entries), func(i int) string { return entries[i] }) + `]}`

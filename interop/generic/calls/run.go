@@ -1,0 +1,235 @@
+package calls
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Lab plays Kitex's clients against a Kitex server and against ours.
+type Lab struct {
+	// IDL is the folder of the IDL files.
+	IDL string
+	// Peer starts our server, with or without a handler of unknown services; without Peer only the
+	// direct outcomes are made.
+	Peer func(unknown bool) (addr string, stop func(), err error)
+	// CaseFilter and KindFilter choose.
+	CaseFilter, KindFilter, TransportFilter string
+	Verbose                                 bool
+}
+
+// Report counts cells.
+type Report struct {
+	Same, Listed, Failed, Sense int
+	used                        map[string]int
+}
+
+// AddTo adds the counts up.
+func (r *Report) add(o Report) {
+	r.Same += o.Same
+	r.Listed += o.Listed
+	r.Failed += o.Failed
+	r.Sense += o.Sense
+}
+
+var kinds = []Kind{BinaryV1, BinaryV2, Map, JSON, JSONFast, JSONCombined, JSONSecond, HTTP, HTTPFast, HTTPFastRaw, BinaryPb, JSONPb}
+
+// Run plays all cells. What is expected is what the same client gets of a Kitex server in the same run.
+func (l *Lab) Run(w io.Writer) (Report, error) {
+	total := Report{used: map[string]int{}}
+	for _, part := range []struct {
+		name    string
+		unknown bool
+		cases   []Case
+	}{{"Kitex generic clients → our server", false, Cases}, {"the same, with a handler of unknown services", true, Unknown}} {
+		r, err := l.part(w, part.name, part.unknown, part.cases, total.used)
+		if err != nil {
+			return total, err
+		}
+		total.add(r)
+	}
+	if l.CaseFilter == "" && l.KindFilter == "" && l.TransportFilter == "" && l.Peer != nil {
+		for _, x := range exceptions {
+			if total.used[x.name] == 0 {
+				fmt.Fprintf(w, "FAIL  no cell differs as the exception %q says\n", x.name)
+				total.Failed++
+			}
+		}
+	}
+	return total, nil
+}
+
+func (l *Lab) part(w io.Writer, name string, unknown bool, cases []Case, used map[string]int) (Report, error) {
+	var report Report
+	thrift, err := StartGenerated(unknown)
+	if err != nil {
+		return report, err
+	}
+	defer thrift.Stop()
+	pb, err := StartProtobuf()
+	if err != nil {
+		return report, err
+	}
+	defer pb.Stop()
+	ours := ""
+	if l.Peer != nil {
+		addr, stop, err := l.Peer(unknown)
+		if err != nil {
+			return report, err
+		}
+		defer stop()
+		ours = addr
+	}
+	fmt.Fprintf(w, "\n%s\n  %-20s", name, "")
+	for _, by := range Transports {
+		fmt.Fprintf(w, " %15s", by.Name)
+	}
+	fmt.Fprintln(w)
+	for _, kind := range kinds {
+		if !strings.Contains(string(kind), l.KindFilter) {
+			continue
+		}
+		var line, details strings.Builder
+		for _, by := range Transports {
+			cell := Report{used: used}
+			if strings.Contains(by.Name, l.TransportFilter) {
+				direct := thrift.Addr
+				if kind == BinaryPb || kind == JSONPb {
+					direct = pb.Addr
+				}
+				if err := l.column(&details, &cell, kind, by, direct, ours, cases); err != nil {
+					return report, err
+				}
+			}
+			report.add(cell)
+			fmt.Fprintf(&line, " %15s", cell.short())
+		}
+		if strings.Trim(line.String(), " -") != "" {
+			fmt.Fprintf(w, "  %-20s%s\n%s", kind, line.String(), details.String())
+		}
+	}
+	return report, nil
+}
+
+func (r Report) short() string {
+	if r.Same+r.Listed+r.Failed+r.Sense == 0 {
+		return "-"
+	}
+	out := fmt.Sprintf("%d ok", r.Same)
+	if r.Listed > 0 {
+		out += fmt.Sprintf(" %d*", r.Listed)
+	}
+	if n := r.Failed + r.Sense; n > 0 {
+		out += fmt.Sprintf(" %d FAIL", n)
+	}
+	return out
+}
+
+func (l *Lab) column(w io.Writer, cell *Report, kind Kind, by Transport, direct, ours string, cases []Case) error {
+	var chosen []Case
+	for _, cs := range cases {
+		if cs.is(kind, by) && strings.Contains(cs.Name, l.CaseFilter) {
+			chosen = append(chosen, cs)
+		}
+	}
+	if len(chosen) == 0 || impossible(kind, by) {
+		return nil
+	}
+	reference, err := Connect(kind, by, direct, l.IDL)
+	if err != nil {
+		return err
+	}
+	defer reference.Close()
+	var through *Caller
+	if ours != "" {
+		if through, err = Connect(kind, by, ours, l.IDL); err != nil {
+			return err
+		}
+		defer through.Close()
+	}
+	for _, cs := range chosen {
+		want := cs.Do(reference)
+		if strings.Contains(want, "harness: ") || strings.Contains(want, "panic: ") || cs.Sense != "" && !strings.Contains(want, cs.Sense) && !senseless(cs, kind, by) {
+			cell.Sense++
+			fmt.Fprintf(w, "    FAIL %s, %s: the direct outcome makes no sense\n%s", cs.Name, by.Name, indented(want))
+			continue
+		}
+		if through == nil {
+			cell.Same++
+			if l.Verbose {
+				fmt.Fprintf(w, "    %s, %s\n%s", cs.Name, by.Name, indented(want))
+			}
+			continue
+		}
+		got := cs.Do(through)
+		x, ok := excepted(cs, kind, by, want, got)
+		switch {
+		case got == want:
+			cell.Same++
+			if l.Verbose {
+				fmt.Fprintf(w, "    %s, %s\n%s", cs.Name, by.Name, indented(want))
+			}
+		case ok:
+			cell.Listed++
+			cell.used[x]++
+			if l.Verbose {
+				fmt.Fprintf(w, "    %s, %s: differs (%s)\n      Kitex\n%s      ours\n%s", cs.Name, by.Name, x, indented(want), indented(got))
+			}
+		default:
+			cell.Failed++
+			fmt.Fprintf(w, "    FAIL %s, %s\n      Kitex\n%s      ours\n%s", cs.Name, by.Name, indented(want), indented(got))
+		}
+	}
+	return nil
+}
+
+func indented(text string) string {
+	var out strings.Builder
+	for i, line := range strings.Split(text, "\n") {
+		if i == 12 {
+			out.WriteString("        …\n")
+			break
+		}
+		if len(line) > 500 {
+			line = line[:500] + "…"
+		}
+		fmt.Fprintf(&out, "        %s\n", line)
+	}
+	return out.String()
+}
+
+// impossible are combinations that Kitex itself does not have: V1 works on whole messages of ping-pong, and
+// unframed Protobuf does not exist.
+func impossible(kind Kind, by Transport) bool {
+	switch kind {
+	case BinaryV1:
+		return by.Name == "buffered" || by.Streams
+	case BinaryPb, JSONPb:
+		return by.Name == "buffered" || by.Name == "ttstream"
+	}
+	return false
+}
+
+// senseless are direct outcomes in which Kitex's own limits hide what a case is about.
+func senseless(cs Case, kind Kind, by Transport) bool {
+	// A combined client has no service's name, and a server of gRPC goes by the name.
+	return kind == JSONCombined && by.Name == "grpc"
+}
+
+// exception is a difference that is ours by intent.
+type exception struct {
+	name string
+	why  string
+	is   func(cs Case, kind Kind, by Transport, want, got string) bool
+}
+
+var exceptions []exception
+
+func excepted(cs Case, kind Kind, by Transport, want, got string) (string, bool) {
+	for _, x := range exceptions {
+		if x.is(cs, kind, by, want, got) {
+			return x.name, true
+		}
+	}
+	return "", false
+}
