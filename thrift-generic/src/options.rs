@@ -71,6 +71,8 @@ pub struct Options {
     pub write_body_fallback: bool,
     /// HTTP: the response's body is made as JSON text, not only as a map of values.
     pub raw_response_body: bool,
+    /// HTTP: maps and structs in response headers are JSON; otherwise they look like Kitex's, `map[a:1 b:2]`.
+    pub json_headers: bool,
     /// The deepest nesting, in levels.
     pub max_depth: usize,
 }
@@ -115,6 +117,7 @@ impl Options {
             read_body_fallback: false,
             write_body_fallback: false,
             raw_response_body: false,
+            json_headers: false,
             max_depth: DEFAULT_MAX_DEPTH,
         }
     }

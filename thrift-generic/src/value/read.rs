@@ -89,6 +89,13 @@ impl<'a> ValueReader<'a> {
         self.mapped(field, value).map(Some)
     }
 
+    /// The IDL's default of a field that is absent, as it would have been read; `None` if it has none.
+    pub(crate) fn default_of(&self, field: &Field) -> Result<Option<Value>, Error> {
+        let Some(default) = &field.default else { return Ok(None) };
+        let value = self.present(field.ty, default, self.has_js_conv(field));
+        self.mapped(field, value).map(Some)
+    }
+
     fn nested(&mut self, ty: Type, js: bool) -> Result<Value, Error> {
         self.depth = self.depth.saturating_add(1);
         let limit = self.options.max_depth;

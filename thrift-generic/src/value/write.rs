@@ -223,7 +223,8 @@ impl<'a> ValueWriter<'a> {
         fields.index_of_key(name).or_else(|| if self.is_default { by_name() } else { None })
     }
 
-    fn base(&mut self, field: &Field, given: Option<&Value>, base: &Base) -> Result<(), Error> {
+    /// Writes a `base.Base` of the framework's, merged with what the caller gave.
+    pub(crate) fn base(&mut self, field: &Field, given: Option<&Value>, base: &Base) -> Result<(), Error> {
         let extra = match field.ty {
             Type::Struct(id) => self.d.structure(id).fields.by_id(6).map_or("Extra", |field| &*field.key),
             _ => "Extra",
