@@ -81,6 +81,9 @@ pub enum ErrorKind {
     /// A value too long for the Thrift Binary protocol.
     #[error("Thrift: {0}")]
     TooLong(thrift_codec::EncodeError),
+    /// Bytes that are no Protobuf message; the text says why.
+    #[error("Protobuf: {0}")]
+    Protobuf(&'static str),
     /// Deeper nesting than allowed.
     #[error("exceed depth limit: more than {limit} levels")]
     Depth {
@@ -113,6 +116,13 @@ impl Error {
     #[cold]
     pub fn expected(expected: &'static str, found: &'static str) -> Self {
         Self::new(ErrorKind::Type { expected, found })
+    }
+
+    /// A combination that the mapping does not have.
+    #[must_use]
+    #[cold]
+    pub fn unsupported(text: impl Into<Box<str>>) -> Self {
+        Self::new(ErrorKind::Unsupported(text.into()))
     }
 
     /// The same error, at this byte of the input; an offset that is there already stays.
