@@ -6,10 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/cloudwego/kitex/pkg/klog"
 
 	"interop/generic/calls"
+	"interop/matrix"
 )
 
 func main() {
@@ -18,9 +20,13 @@ func main() {
 	flag.StringVar(&l.CaseFilter, "case", "", "play cases whose name contains this")
 	flag.StringVar(&l.KindFilter, "kind", "", "play clients whose name contains this")
 	flag.StringVar(&l.TransportFilter, "transport", "", "play transports whose name contains this")
+	peer := flag.String("peer", "bin/generic-peer", "our server; with none, only the direct outcomes are made")
 	flag.BoolVar(&l.Verbose, "v", false, "print every outcome")
 	flag.Parse()
 	klog.SetLevel(klog.LevelFatal)
+	if *peer != "" {
+		l.Peer = func(unknown bool) (string, func(), error) { return start(*peer, l.IDL, unknown) }
+	}
 	report, err := l.Run(os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "genericcalls:", err)
@@ -30,4 +36,23 @@ func main() {
 	if report.Failed+report.Sense > 0 {
 		os.Exit(1)
 	}
+}
+
+// start runs our server until stop is called.
+func start(binary, idl string, unknown bool) (addr string, stop func(), err error) {
+	args := []string{"--idl", idl}
+	if unknown {
+		args = append(args, "--unknown")
+	}
+	p, err := matrix.Start(func(line string) bool {
+		rest, ok := strings.CutPrefix(line, "LISTEN ")
+		if ok {
+			addr = rest
+		}
+		return ok
+	}, []string{"NO_COLOR=1"}, binary, args...)
+	if err != nil {
+		return "", nil, err
+	}
+	return addr, p.Kill, nil
 }
