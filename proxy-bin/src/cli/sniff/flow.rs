@@ -1,6 +1,7 @@
 //! One direction of a connection: what it speaks, and its frames one by one.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use grpc_frame::content_type::Codec;
@@ -68,8 +69,8 @@ impl Flow {
         }
     }
 
-    /// Prints the next frame, and says where it ends. None at the end.
-    pub(crate) fn next(&mut self, shared: &mut Shared, bodies: &Bodies, text: &mut Text) -> Option<usize> {
+    /// Prints the next frame, and says where it stands. None at the end.
+    pub(crate) fn next(&mut self, shared: &mut Shared, bodies: &Bodies, text: &mut Text) -> Option<Range<usize>> {
         while self.inbox.is_empty() || matches!(self.kind, Kind::Done) {
             let piece = self.pieces.pop_front()?;
             if piece.missing > 0 {
@@ -77,14 +78,14 @@ impl Flow {
             }
             self.begin(&piece);
             if piece.missing > 0 {
-                return Some(self.at.saturating_add(1));
+                return Some(piece.at..self.at.saturating_add(1));
             }
         }
         let (at, before) = (self.at, self.inbox.len());
         if matches!(self.kind, Kind::Open) {
             self.open(bodies, text);
             if matches!(self.kind, Kind::Done) {
-                return Some(at.saturating_add(before));
+                return Some(at..at.saturating_add(before));
             }
         }
         let failed = match &mut self.kind {
@@ -130,10 +131,10 @@ impl Flow {
             }
             text.dump_all(1, at, self.inbox.get(..SHOWN).unwrap_or(&self.inbox));
             self.kind = Kind::Done;
-            return Some(at.saturating_add(left));
+            return Some(at..at.saturating_add(left));
         }
         self.at = at.saturating_add(before.saturating_sub(self.inbox.len()));
-        Some(self.at)
+        Some(at..self.at)
     }
 
     /// Goes on with another piece, behind a gap at the first packet that begins like a frame.

@@ -237,7 +237,7 @@ mod tests {
     fn text_beside_the_last_line_is_no_data() {
         assert_eq!(hex("00000000: 8001 0001 ab61  abcdef\n"), b"\x80\x01\0\x01\xaba");
         assert_eq!(hex("00000000  80 01 00 01 62 65  |..bebe|\n00000006\n"), b"\x80\x01\0\x01be");
-        let lines = format!("00000000: {}  {}\n00000010: 6162  ab\n", "6161 ".repeat(8).trim_end(), "a".repeat(16));
+        let lines = format!("00000000: {}  {}\n00000010: {:<39}  ab\n", ["6161"; 8].join(" "), "a".repeat(16), "6162");
         assert_eq!(hex(&lines), [&[b'a'; 16][..], b"ab"].concat());
     }
 

@@ -132,10 +132,9 @@ impl<W: Write> Printer<W> {
         let mut flow = Flow::new(None, self.forced, [piece]);
         writeln!(self.out, "{what}{len} bytes, {}", flow.verdict())?;
         let mut shared = Shared::default();
-        let mut at = 0;
-        while let Some(end) = flow.next(&mut shared, &self.bodies, &mut self.text) {
-            self.block("", at, None)?;
-            at = end;
+        while let Some(frame) = flow.next(&mut shared, &self.bodies, &mut self.text) {
+            let text = self.text.take();
+            write_block(&mut self.out, &text, "", frame.start, None)?;
         }
         Ok(())
     }
@@ -151,7 +150,8 @@ impl<W: Write> Printer<W> {
         }
         if let Some(broken) = &capture.broken {
             self.text.nonsense(0, 0, broken);
-            self.block("", 0, None)?;
+            let text = self.text.take();
+            write_block(&mut self.out, &text, "", 0, None)?;
         }
         Ok(())
     }
@@ -180,32 +180,26 @@ impl<W: Write> Printer<W> {
             side.step(&mut shared, self);
         }
     }
-
-    fn block(&mut self, arrow: &str, at: usize, packet: Option<usize>) -> io::Result<()> {
-        let text = self.text.take();
-        write_block(&mut self.out, &text, arrow, at, packet)
-    }
 }
 
 /// One direction of a captured connection, a frame ahead.
 struct Side<'a> {
     half: &'a Half,
     flow: Flow,
-    at: usize,
     /// The frame that is next, where it begins, and the packet that completes it.
     block: Option<(String, usize, usize)>,
 }
 
 impl<'a> Side<'a> {
     fn new<W>(way: Way, half: &'a Half, printer: &Printer<W>) -> Self {
-        Self { half, flow: Flow::new(Some(way), printer.forced, pieces(half)), at: 0, block: None }
+        Self { half, flow: Flow::new(Some(way), printer.forced, pieces(half)), block: None }
     }
 
     fn step<W>(&mut self, shared: &mut Shared, printer: &mut Printer<W>) {
-        self.block = self.flow.next(shared, &printer.bodies, &mut printer.text).map(|end| {
-            let at = std::mem::replace(&mut self.at, end);
-            (printer.text.take(), at, self.half.packet_at(end))
-        });
+        self.block = self
+            .flow
+            .next(shared, &printer.bodies, &mut printer.text)
+            .map(|frame| (printer.text.take(), frame.start, self.half.packet_at(frame.end)));
     }
 }
 
@@ -242,3 +236,120 @@ const MAX_INPUT: usize = 256 << 20;
 
 const EXIT_CODES: &str =
     "Exit codes: 0 every byte makes sense; 1 some do not, or the file can't be read; 2 wrong arguments.";
+
+#[cfg(test)]
+mod tests {
+    use testkit::{Chance, from_hex};
+
+    use super::*;
+
+    fn printed(input: Input, forced: Option<As>, style: Style) -> String {
+        let mut printer = Printer { out: Vec::new(), text: Text::new(style), bodies: Bodies::default(), forced };
+        printer.print(input).unwrap();
+        String::from_utf8(printer.out).unwrap()
+    }
+
+    /// What peers say, each a seed to be damaged.
+    fn seeds() -> Vec<Vec<u8>> {
+        let mut seeds: Vec<Vec<u8>> = testkit::vectors().into_iter().map(|vector| vector.bytes).collect();
+        for capture in testkit::streaming_captures()["captures"].as_array().unwrap() {
+            for connection in capture["connections"].as_array().unwrap() {
+                for side in ["client", "server"] {
+                    let chunks = connection["chunks"].as_array().unwrap().iter();
+                    let said = chunks.filter(|chunk| chunk["from"] == side).filter_map(|chunk| chunk["hex"].as_str());
+                    seeds.push(said.flat_map(from_hex).collect());
+                }
+            }
+        }
+        seeds.push(include_bytes!("../../../tests/sniff/testdata/streams.pcap").to_vec());
+        seeds.push(include_bytes!("../../../tests/sniff/testdata/gap.pcapng").to_vec());
+        seeds
+    }
+
+    fn damaged(seed: &[u8], chance: &mut Chance) -> Vec<u8> {
+        let mut bytes = seed.to_vec();
+        for _ in 0..=chance.below(6) {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = chance.below(bytes.len());
+            match chance.below(5) {
+                0 => bytes[at] = chance.byte(),
+                1 => bytes[at] ^= 1 << chance.below(8),
+                2 => bytes.truncate(at),
+                3 => bytes.insert(at, chance.byte()),
+                _ => {
+                    let end = (at + chance.below(64)).min(bytes.len());
+                    let again = bytes[at..end].to_vec();
+                    bytes.splice(at..at, again);
+                }
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn whatever_it_is_it_is_printed_to_its_end() {
+        let mut chance = Chance::seeded(0x5a1f);
+        let ways = [None, Some(As::Call), Some(As::Ttstream), Some(As::Http2), Some(As::Struct), Some(As::Protobuf)];
+        for seed in seeds() {
+            for _ in 0..40 {
+                let bytes = damaged(&seed, &mut chance);
+                let style = Style { full: chance.below(2) == 0, hex: chance.below(2) == 0 };
+                if let Ok(input) = input::classify(bytes) {
+                    printed(input, *chance.pick(&ways), style);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn noise_is_printed_as_well() {
+        let mut chance = Chance::seeded(7);
+        for _ in 0..2000 {
+            let bytes: Vec<u8> = (0..chance.below(200)).map(|_| chance.byte()).collect();
+            printed(Input::Bytes(bytes.clone()), None, Style { full: false, hex: false });
+            printed(
+                Input::Capture([&[0xd4, 0xc3, 0xb2, 0xa1][..], &bytes].concat()),
+                None,
+                Style { full: false, hex: true },
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_nested_or_repeated_without_end_takes_few_lines() {
+        // A list of a million empty structs, and a field in a field in a field.
+        let mut list = from_hex("0f0001 0c 000f4240");
+        list.extend(std::iter::repeat_n(0, 1_000_001));
+        let deep = [from_hex("0c0001").repeat(100_000), vec![0; 100_001]].concat();
+        // A header block that says the longest field of its table again and again.
+        let field = [from_hex("40 01 61 7f a01e"), vec![b'x'; 4000 - 1]].concat();
+        let block = [field, vec![0xbe; 16_000]].concat();
+        let mut frame = u32::try_from(block.len()).unwrap().to_be_bytes()[1..].to_vec();
+        frame.extend(from_hex("01 04 00000001"));
+        frame.extend(block);
+        for (bytes, forced) in [(list, As::Struct), (deep, As::Struct), (frame, As::Http2)] {
+            let text = printed(Input::Bytes(bytes), Some(forced), Style { full: false, hex: false });
+            assert!(text.lines().count() < 2100, "{} lines", text.lines().count());
+            assert!(text.len() < 1 << 20, "{} bytes", text.len());
+        }
+    }
+
+    #[test]
+    fn what_live_peers_said_makes_sense_to_its_end() {
+        for capture in testkit::streaming_captures()["captures"].as_array().unwrap() {
+            for connection in capture["connections"].as_array().unwrap() {
+                for side in ["client", "server"] {
+                    let chunks = connection["chunks"].as_array().unwrap().iter();
+                    let said = chunks.filter(|chunk| chunk["from"] == side).filter_map(|chunk| chunk["hex"].as_str());
+                    let bytes: Vec<u8> = said.flat_map(from_hex).collect();
+                    let text = printed(Input::Bytes(bytes), None, Style { full: false, hex: false });
+                    // One that calls a method that nobody has, with a message that is none.
+                    let wrong = text.lines().find(|line| line.contains("!!") && !line.ends_with("message: 0x00"));
+                    assert_eq!(wrong, None, "{} {side}: {text}", capture["id"]);
+                }
+            }
+        }
+    }
+}

@@ -86,7 +86,7 @@ impl Text {
         let shown = bytes.get(..MAX_SHOWN).filter(|_| !self.style.full).unwrap_or(bytes);
         let rest = bytes.len().saturating_sub(shown.len());
         let mut text = match readable(shown) {
-            Some(text) => format!("{text:?}"),
+            Some(text) => crate::cli::json::quote(text),
             None => {
                 let hex: String = shown.iter().map(|byte| format!("{byte:02x}")).collect();
                 format!("0x{hex}")
