@@ -35,6 +35,16 @@ pub enum ErrorKind {
         /// What came instead.
         found: &'static str,
     },
+    /// A value of another type than the field's, in the dynamic profile: with dynamicgo's name for what it wanted.
+    #[error("expected {expected}, got {found} (expect type {kitex})")]
+    Dismatched {
+        /// The declared type, as in the IDL.
+        expected: &'static str,
+        /// The same as dynamicgo says it.
+        kitex: Box<str>,
+        /// What came instead.
+        found: &'static str,
+    },
     /// A value of a kind that is not written as this type; both in Kitex's words (generic-call 4.3).
     #[error("{}", mismatch(.need, .got))]
     Mismatch {

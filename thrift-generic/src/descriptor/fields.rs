@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 
 use crate::descriptor::Field;
+use crate::descriptor::plan::Plan;
 
 /// The fields of a struct in declaration order, found by id in O(1) and by effective name by hash.
 #[derive(Debug, Default)]
@@ -11,7 +12,7 @@ pub struct FieldSet {
     dense: Vec<u16>,
     first_id: i16,
     sparse: HashMap<i16, u16>,
-    by_key: HashMap<Box<str>, u16>,
+    plan: Plan,
 }
 
 /// Ids further apart than this are found by hash.
@@ -39,8 +40,8 @@ impl FieldSet {
                 Some(slot) => *slot = index,
                 None => _ = set.sparse.insert(field.id, index),
             }
-            set.by_key.insert(field.key.clone(), index);
         }
+        set.plan = Plan::new(&set.fields, |id| set.index_of_id(id));
         set
     }
 
@@ -61,7 +62,13 @@ impl FieldSet {
     /// The index of the field with this effective name.
     #[must_use]
     pub fn index_of_key(&self, key: &str) -> Option<usize> {
-        self.by_key.get(key).copied().map(usize::from)
+        self.plan.index_of_key(key.as_bytes())
+    }
+
+    /// What converters need.
+    #[inline(always)]
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// The field with this id.

@@ -2,6 +2,7 @@
 
 mod annotation;
 mod fields;
+mod plan;
 mod resolve;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ pub use annotation::{
     Annotation, Annotations, FieldMapping, Handler, HttpMapping, Mapped, Registry, RouteMapping, Source, ValueMapping,
 };
 pub use fields::FieldSet;
+pub(crate) use plan::{KeyText, Plan, RankSets, Slot};
 pub use resolve::{BuildError, Builder, ParseMode};
 
 use crate::value::Value;
@@ -132,6 +134,18 @@ pub enum Type {
     Set(TypeId),
     /// `map`, with the types of its keys and values.
     Map(TypeId, TypeId),
+}
+
+impl StructKind {
+    /// Its name for messages: the IDL's keyword.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Struct | Self::Arguments | Self::Result => "struct",
+            Self::Union => "union",
+            Self::Exception => "exception",
+        }
+    }
 }
 
 impl Type {
