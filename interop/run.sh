@@ -1,25 +1,27 @@
 #!/bin/sh
 # Builds the peers and runs the matrix against a proxy binary:
 #
-#   interop/run.sh path/to/proxy-bin [options of the runner]           ping-pong, then streams
+#   interop/run.sh path/to/proxy-bin [options of the runner]           ping-pong, streams, generic calls
 #   interop/run.sh path/to/proxy-bin streams [options]                 streams only
+#   interop/run.sh path/to/proxy-bin generic [options]                 generic calls only
 #
-# Options given without `streams` go to the ping-pong runner, and then only that is run. Without a path
-# the binary is taken from $PROXY_BIN. Needs go, node, npm, python3, cargo, and for streams a JDK with
-# Maven; a peer that cannot be built fails the run, none is skipped. Ends with 1 when a cell fails.
+# Options given without `streams` or `generic` go to the ping-pong runner, and then only that is run.
+# Without a path the binary is taken from $PROXY_BIN. Needs go, node, npm, python3, cargo, for streams a
+# JDK with Maven, for generic calls curl and Chromium; a peer that is missing or cannot be built fails the
+# run, none is skipped. Ends with 1 when a cell fails.
 set -eu
 proxy=${PROXY_BIN:-}
 case ${1:-} in
-'' | -* | streams) ;;
+'' | -* | streams | generic) ;;
 *)
     proxy=$1
     shift
     ;;
 esac
-what=both
+what=all
 case ${1:-} in
-streams)
-    what=streams
+streams | generic)
+    what=$1
     shift
     ;;
 -*) what=pingpong ;;
@@ -30,7 +32,14 @@ if [ -z "$proxy" ] || [ ! -x "$proxy" ]; then
 fi
 proxy=$(cd "$(dirname "$proxy")" && pwd)/$(basename "$proxy")
 cd "$(dirname "$0")"
-for tool in go node npm python3 cargo timeout; do
+tools="go cargo timeout"
+case $what in
+generic) tools="$tools curl chromium" ;;
+streams) tools="$tools node npm python3" ;;
+pingpong) tools="$tools node npm python3" ;;
+all) tools="$tools node npm python3 curl chromium" ;;
+esac
+for tool in $tools; do
     if ! command -v "$tool" >/dev/null; then
         echo "run.sh: $tool is needed for one of the peers" >&2
         exit 2
@@ -64,7 +73,7 @@ go vet ./...
 go test ./...
 status=0
 
-if [ $what != streams ]; then
+if [ $what = all ] || [ $what = pingpong ]; then
     step "Volo"
     target=${CARGO_TARGET_DIR:-$PWD/volo/target}
     (cd volo && CARGO_TARGET_DIR=$target cargo build --release --locked --quiet)
@@ -84,7 +93,7 @@ if [ $what != streams ]; then
     timeout 900 bin/runner -proxy "$proxy" "$@" || status=$?
 fi
 
-if [ $what != pingpong ]; then
+if [ $what = all ] || [ $what = streams ]; then
     step "h2spec"
     go build -o bin/h2spec github.com/summerwind/h2spec/cmd/h2spec
     for peer in python node java tonic; do
@@ -94,6 +103,19 @@ if [ $what != pingpong ]; then
     [ $what = streams ] || set --
     step "streams"
     timeout 1800 bin/streams -proxy "$proxy" "$@" || status=$?
+fi
+if [ $what = all ] || [ $what = generic ]; then
+    step "our generic server"
+    target=${CARGO_TARGET_DIR:-$PWD/generic-peer/target}
+    (cd generic-peer && CARGO_TARGET_DIR=$target cargo build --release --locked --quiet)
+    cp "$target/release/generic-peer" bin/generic-peer
+    for transport in framed ttheader; do
+        step "rows of thrift-generic, Kitex over $transport"
+        timeout 300 bin/genericrows -transport $transport || status=$?
+    done
+    [ $what = generic ] || set --
+    step "generic calls"
+    timeout 900 bin/genericcalls -proxy "$proxy" "$@" || status=$?
 fi
 step "done"
 exit $status

@@ -98,7 +98,10 @@ var pingpong = []Case{
 	{Name: "binary", Kinds: thrifts, Do: call("Bytes", Input{Blob: []byte{0, 1, 0xfe, 0xff}})},
 	{Name: "list", Kinds: thrifts, Do: call("Numbers", Input{Numbers: []int64{1, -1, 1 << 62}}), Sense: "4611686018427387904"},
 	{Name: "inherited", Rows: "JR-34", Kinds: []Kind{BinaryV1, BinaryV2, Map, JSON}, Do: call("Inherited", text("hello")), Sense: "inherited hello"},
-	{Name: "void", Rows: "MR-12 JR-09", Kinds: thrifts, Do: call("Nothing", text("hello"))},
+	{Name: "void", Rows: "MR-12 JR-09", Kinds: thrifts, Do: func(c *Caller) string {
+		// Kitex with dynamicgo reads a void result to the end of time.
+		return c.Call("Nothing", text("hello"), callopt.WithRPCTimeout(400*time.Millisecond))
+	}},
 	{Name: "oneway", Rows: "MR-10 JR-35", Kinds: texts, Do: oneway, Sense: "10 told"},
 	{Name: "handler error", Rows: "MR-09 JR-36 B-02", Kinds: thrifts, Do: call("Echo", note("abort", 1)), Sense: "error of the handler"},
 	{Name: "handler error, string", Kinds: thrifts, Do: call("Ping", text("abort")), Sense: "error of the handler"},
