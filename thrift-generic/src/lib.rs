@@ -13,6 +13,7 @@ mod limits;
 mod options;
 mod outcome;
 mod path;
+#[cfg(feature = "protobuf")]
 pub mod protobuf;
 mod provider;
 pub mod value;
