@@ -143,6 +143,14 @@ impl Error {
         self
     }
 
+    /// The same error, where the input is part of a longer one: it begins at this byte of that.
+    #[must_use]
+    #[cold]
+    pub(crate) fn shifted(mut self, by: usize) -> Self {
+        self.0.offset = self.0.offset.map(|offset| offset.saturating_add(by));
+        self
+    }
+
     /// The same error, seen from one step further out.
     #[must_use]
     #[cold]

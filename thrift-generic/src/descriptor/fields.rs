@@ -1,8 +1,11 @@
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::sync::OnceLock;
 
 use crate::descriptor::Field;
 use crate::descriptor::plan::Plan;
+use crate::http::HttpPlan;
+use crate::options::Profile;
 
 /// The fields of a struct in declaration order, found by id in O(1) and by effective name by hash.
 #[derive(Debug, Default)]
@@ -12,6 +15,8 @@ pub struct FieldSet {
     dense: Vec<u16>,
     first_id: i16,
     sparse: HashMap<i16, u16>,
+    /// Where HTTP requests have the fields' values, for each profile; worked out when it is first needed.
+    http: [OnceLock<HttpPlan>; 2],
     plan: Plan,
 }
 
@@ -69,6 +74,13 @@ impl FieldSet {
     #[inline(always)]
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Where HTTP requests have the fields' values.
+    pub(crate) fn http_plan(&self, profile: Profile, make: impl FnOnce(Profile) -> HttpPlan) -> &HttpPlan {
+        let [default, dynamic] = &self.http;
+        let plan = if profile == Profile::Default { default } else { dynamic };
+        plan.get_or_init(|| make(profile))
     }
 
     /// The field with this id.

@@ -1,24 +1,19 @@
 //! HTTP requests to Thrift calls, by annotations (generic-call 5).
 
+mod bind;
+mod codec;
+mod cursor;
 mod escape;
+mod plan;
+mod print;
+mod request;
+mod response;
 mod route;
+mod strict;
+mod text;
 
-use ::http::HeaderMap;
-
+pub use codec::HttpCodec;
+pub(crate) use plan::Plan as HttpPlan;
+pub use request::Request;
+pub use response::Response;
 pub use route::{Params, RouteError, RouteInfo, RouteMatch, RouteMismatch, RouteNotFound, Router, RouterBuilder};
-
-use crate::value::Value;
-
-/// A request, as mappings see it.
-#[derive(Debug)]
-pub struct Request<'a> {
-    parts: &'a ::http::request::Parts,
-    body: &'a [u8],
-}
-
-/// A response in the making.
-#[derive(Debug, Default)]
-pub struct Response {
-    headers: HeaderMap,
-    body: Vec<(Box<str>, Value)>,
-}
