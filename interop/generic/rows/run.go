@@ -11,6 +11,8 @@ import (
 // Report counts how rows ended.
 type Report struct {
 	Same, Differ, Skipped, Failed int
+	// Words are errors among the same whose words are not ours.
+	Words int
 }
 
 // verdict is how one row ended; why is empty where all is as the row says.
@@ -34,6 +36,9 @@ func (l *Lab) Run(w io.Writer, rows []*Row, verbose bool) Report {
 			switch v.mark {
 			case "ok":
 				c.Same++
+				if v.otherWords() {
+					c.Words++
+				}
 			case "differs":
 				c.Differ++
 			case "skip":
@@ -51,7 +56,7 @@ func (l *Lab) Run(w io.Writer, rows []*Row, verbose bool) Report {
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	fmt.Fprintf(w, "\n  %-28s %6s %18s %9s %9s\n", "rows", "same", "listed difference", "not run", "mismatch")
+	fmt.Fprintf(w, "\n  %-20s %6s %22s %18s %9s %9s\n", "rows", "same", "(error in other words)", "listed difference", "not run", "mismatch")
 	for _, name := range names {
 		files[name].print(w, name)
 	}
@@ -60,7 +65,13 @@ func (l *Lab) Run(w io.Writer, rows []*Row, verbose bool) Report {
 }
 
 func (c *Report) print(w io.Writer, name string) {
-	fmt.Fprintf(w, "  %-28s %6d %18d %9d %9d\n", name, c.Same, c.Differ, c.Skipped, c.Failed)
+	fmt.Fprintf(w, "  %-20s %6d %22d %18d %9d %9d\n", name, c.Same, c.Words, c.Differ, c.Skipped, c.Failed)
+}
+
+// otherWords is true of an error that lacks the words that the row has.
+func (v verdict) otherWords() bool {
+	want := v.row.Expect.Error
+	return want != nil && v.got.err != nil && !strings.Contains(v.got.err.Error(), *want)
 }
 
 func (l *Lab) judge(r *Row) verdict {
