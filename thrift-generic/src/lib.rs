@@ -21,7 +21,7 @@ mod wire;
 
 pub use descriptor::Descriptor;
 pub use error::{Error, ErrorKind};
-pub use limits::{DEFAULT_MAX_DEPTH, MAX_IDL_DEPTH, MAX_IDL_LEN};
+pub use limits::{DEFAULT_MAX_DEPTH, MAX_IDL_DEPTH, MAX_IDL_FILES, MAX_IDL_LEN};
 pub use options::{EnumNames, FillAbsent, Options, Profile};
 pub use outcome::Outcome;
 pub use path::{FieldPath, Step};

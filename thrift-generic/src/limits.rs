@@ -6,3 +6,6 @@ pub const MAX_IDL_DEPTH: usize = 64;
 
 /// The longest IDL text that is read, all files together, in bytes.
 pub const MAX_IDL_LEN: usize = 64 << 20;
+
+/// How many files an IDL may have.
+pub const MAX_IDL_FILES: usize = 4096;

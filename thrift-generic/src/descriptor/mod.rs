@@ -1,9 +1,11 @@
 //! A service of an IDL, resolved once: names bound, typedefs gone, defaults worked out (generic-call 2).
 
 mod annotation;
+mod constant;
 mod fields;
 mod plan;
 mod resolve;
+mod tag;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ pub use fields::FieldSet;
 pub(crate) use plan::{KeyText, Plan, RankSets, Slot};
 pub use resolve::{BuildError, Builder, ParseMode};
 
+use crate::idl::Idl;
 use crate::value::Value;
 
 /// One service as callers see it: its methods, and every type that they reach.
@@ -53,6 +56,9 @@ pub struct Function {
     pub response: Type,
     /// How it streams.
     pub streaming: Streaming,
+    /// Whether the first argument is a struct with a field written as `base.Base`: what a framework fills in
+    /// (generic-call 2). It is false where the argument's type is the name of a typedef.
+    pub has_base: bool,
     /// Its annotations.
     pub annotations: Annotations,
     /// Its HTTP routes, in the order of their annotations.
@@ -293,6 +299,15 @@ pub enum Requiredness {
 }
 
 impl Descriptor {
+    /// The last service of one file without includes: what [`Builder::default`] makes of [`Idl::from_text`].
+    ///
+    /// # Errors
+    ///
+    /// The text is no IDL, or has no service; or its defaults, annotations or routes can't be right.
+    pub fn from_text(idl: &str) -> Result<Self, BuildError> {
+        Builder::new().build(&Idl::from_text(idl)?)
+    }
+
     /// The service's name, or `CombinedServices`.
     #[must_use]
     pub fn name(&self) -> &str {
