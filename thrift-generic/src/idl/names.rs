@@ -413,11 +413,9 @@ impl<'a> Resolver<'a> {
 
     /// What a name stands for in a file; that of a direct include if there is a dot in it.
     fn find(&self, file: usize, name: &str) -> Option<Meaning> {
-        match name.rsplit_once('.') {
-            None | Some(("", _)) => self.names.get(file)?.get(name.trim_start_matches('.')).copied(),
-            Some((prefix, name)) => {
-                self.included(file, prefix).find_map(|file| self.names.get(file)?.get(name).copied())
-            }
+        match split(name) {
+            ("", name) => self.names.get(file)?.get(name).copied(),
+            (prefix, name) => self.included(file, prefix).find_map(|file| self.names.get(file)?.get(name).copied()),
         }
     }
 
@@ -543,6 +541,11 @@ fn next(count: &mut usize) -> usize {
     number
 }
 
+/// A file's prefix, empty for none, and a name in that file.
+fn split(name: &str) -> (&str, &str) {
+    name.rsplit_once('.').unwrap_or(("", name))
+}
+
 /// The names in a type. Its depth was limited when it was parsed.
 fn names_in(ty: &ast::Type) -> Vec<&Name> {
     match ty {
@@ -555,5 +558,18 @@ fn names_in(ty: &ast::Type) -> Vec<&Name> {
             names.extend(names_in(value));
             names
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i_20_a_name_is_split_at_its_last_dot() {
+        assert_eq!(split(".A"), ("", "A"));
+        assert_eq!(split("foo.bar.A"), ("foo.bar", "A"));
+        assert_eq!(split("A"), ("", "A"));
+        assert_eq!(split(""), ("", ""));
     }
 }
