@@ -5,6 +5,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -21,19 +22,32 @@ func main() {
 	flag.StringVar(&l.KindFilter, "kind", "", "play clients whose name contains this")
 	flag.StringVar(&l.TransportFilter, "transport", "", "play transports whose name contains this")
 	peer := flag.String("peer", "bin/generic-peer", "our server; with none, only the direct outcomes are made")
+	binary := flag.String("proxy", os.Getenv("PROXY_BIN"), "the proxy's binary, for its tool and its gateway; with none, neither is played")
+	only := flag.String("part", "", "play the part whose name contains this: server, tool, gateway")
 	flag.BoolVar(&l.Verbose, "v", false, "print every outcome")
 	flag.Parse()
 	klog.SetLevel(klog.LevelFatal)
 	if *peer != "" {
 		l.Peer = func(unknown bool) (string, func(), error) { return start(*peer, l.IDL, unknown) }
 	}
-	report, err := l.Run(os.Stdout)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "genericcalls:", err)
-		os.Exit(2)
+	var total calls.Report
+	play := func(name string, run func(io.Writer) (calls.Report, error)) {
+		if !strings.Contains(name, *only) {
+			return
+		}
+		report, err := run(os.Stdout)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "genericcalls:", err)
+			os.Exit(2)
+		}
+		total.Add(report)
 	}
-	fmt.Printf("\n%d the same, %d differ as listed, %d fail\n", report.Same, report.Listed, report.Failed+report.Sense)
-	if report.Failed+report.Sense > 0 {
+	play("server", l.Run)
+	if *binary != "" {
+		play("tool", func(w io.Writer) (calls.Report, error) { return l.RunTool(w, *binary) })
+	}
+	fmt.Printf("\n%d the same, %d differ as listed, %d fail\n", total.Same, total.Listed, total.Failed+total.Sense)
+	if total.Failed+total.Sense > 0 {
 		os.Exit(1)
 	}
 }

@@ -13,6 +13,18 @@ import (
 	"interop/kitex_gen/livep"
 )
 
+// Client makes calls and tells in words what came back: Kitex's, or our tool.
+type Client interface {
+	// Call is one call.
+	Call(method string, in Input) string
+	// Upload sends messages and takes the one answer.
+	Upload(method string, ins []Input) string
+	// Download sends one message and takes all answers.
+	Download(method string, in Input) string
+	// Chat sends messages and takes all answers.
+	Chat(method string, ins []Input) string
+}
+
 // Case is a call, or a few, whose outcome is told in words.
 type Case struct {
 	Name string
@@ -21,7 +33,7 @@ type Case struct {
 	// Kinds of clients that it is for; of streams, only over transports that have them.
 	Kinds   []Kind
 	Streams bool
-	Do      func(*Caller) string
+	Do      func(Client) string
 	// Sense is what a direct outcome must contain, so that the same nothing seen twice does not pass.
 	Sense string
 }
@@ -52,8 +64,8 @@ var (
 	https    = []Kind{HTTP, HTTPFast, HTTPFastRaw}
 )
 
-func call(method string, in Input) func(*Caller) string {
-	return func(c *Caller) string { return c.Call(method, in) }
+func call(method string, in Input) func(Client) string {
+	return func(c Client) string { return c.Call(method, in) }
 }
 
 func notes(texts ...string) []Input {
@@ -98,9 +110,12 @@ var pingpong = []Case{
 	{Name: "binary", Kinds: thrifts, Do: call("Bytes", Input{Blob: []byte{0, 1, 0xfe, 0xff}})},
 	{Name: "list", Kinds: thrifts, Do: call("Numbers", Input{Numbers: []int64{1, -1, 1 << 62}}), Sense: "4611686018427387904"},
 	{Name: "inherited", Rows: "JR-34", Kinds: []Kind{BinaryV1, BinaryV2, Map, JSON}, Do: call("Inherited", text("hello")), Sense: "inherited hello"},
-	{Name: "void", Rows: "MR-12 JR-09", Kinds: thrifts, Do: func(c *Caller) string {
+	{Name: "void", Rows: "MR-12 JR-09", Kinds: thrifts, Do: func(c Client) string {
 		// Kitex with dynamicgo reads a void result to the end of time.
-		return c.Call("Nothing", text("hello"), callopt.WithRPCTimeout(400*time.Millisecond))
+		if k, ok := c.(*Caller); ok {
+			return k.CallWith("Nothing", text("hello"), callopt.WithRPCTimeout(400*time.Millisecond))
+		}
+		return c.Call("Nothing", text("hello"))
 	}},
 	{Name: "oneway", Rows: "MR-10 JR-35", Kinds: texts, Do: oneway, Sense: "10 told"},
 	{Name: "handler error", Rows: "MR-09 JR-36 B-02", Kinds: thrifts, Do: call("Echo", note("abort", 1)), Sense: "error of the handler"},
@@ -112,26 +127,26 @@ var pingpong = []Case{
 	{Name: "second declared exception", Rows: "JR-16", Kinds: thrifts, Do: call("Echo", note("busy", 1))},
 	{Name: "empty result", Rows: "JR-17", Kinds: thrifts, Do: call("Echo", note("empty", 1))},
 	{Name: "unknown method", Rows: "JR-37", Kinds: thrifts, Do: call("Nope", note("hello", 1)), Sense: "rror"},
-	{Name: "combined services", Rows: "JR-40", Kinds: []Kind{JSONCombined}, Do: func(c *Caller) string {
+	{Name: "combined services", Rows: "JR-40", Kinds: []Kind{JSONCombined}, Do: func(c Client) string {
 		return c.Call("Whoami", text("me")) + "\n" + c.Call("Ping", text("hello"))
 	}, Sense: "second me"},
-	{Name: "named service", Kinds: []Kind{JSONSecond}, Do: func(c *Caller) string {
+	{Name: "named service", Kinds: []Kind{JSONSecond}, Do: func(c Client) string {
 		return c.Call("Whoami", text("me")) + "\n" + c.Call("Other", full())
 	}, Sense: "second me"},
-	{Name: "service of one call", Rows: "B-09", Kinds: []Kind{BinaryV2}, Do: func(c *Caller) string {
-		return c.Call("Whoami", text("me"), callopt.WithBinaryGenericIDLService("Second")) + "\n" + c.Call("Ping", text("hello"))
+	{Name: "service of one call", Rows: "B-09", Kinds: []Kind{BinaryV2}, Do: func(c Client) string {
+		return c.(*Caller).CallWith("Whoami", text("me"), callopt.WithBinaryGenericIDLService("Second")) + "\n" + c.Call("Ping", text("hello"))
 	}},
-	{Name: "service that is not there", Kinds: []Kind{BinaryV2}, Do: func(c *Caller) string {
-		return c.Call("Nope", text("me"), callopt.WithBinaryGenericIDLService("Ghost"))
+	{Name: "service that is not there", Kinds: []Kind{BinaryV2}, Do: func(c Client) string {
+		return c.(*Caller).CallWith("Nope", text("me"), callopt.WithBinaryGenericIDLService("Ghost"))
 	}, Sense: "unknown service"},
-	{Name: "1 MiB", Kinds: thrifts, Do: func(c *Caller) string {
+	{Name: "1 MiB", Kinds: thrifts, Do: func(c Client) string {
 		got := c.Call("Ping", text(strings.Repeat("0123456789abcdef", 1<<16)))
 		return fmt.Sprintf("%d bytes %.40s", len(got), got)
 	}},
-	{Name: "100 at once", Kinds: texts, Do: func(c *Caller) string { return many(c, 100) }, Sense: "100 of 100"},
+	{Name: "100 at once", Kinds: texts, Do: func(c Client) string { return many(c, 100) }, Sense: "100 of 100"},
 }
 
-func many(c *Caller, n int) string {
+func many(c Client, n int) string {
 	var right atomic.Int32
 	var wrong atomic.Value
 	var all sync.WaitGroup
@@ -155,7 +170,7 @@ func many(c *Caller, n int) string {
 var turn atomic.Int64
 
 // oneway calls ten times, and asks what arrived.
-func oneway(c *Caller) string {
+func oneway(c Client) string {
 	prefix := fmt.Sprintf("go %d:", turn.Add(1))
 	var out []string
 	for i := range 10 {
@@ -186,28 +201,28 @@ var streams = []Case{
 	{Name: "download 2, handler error", Kinds: streamed, Streams: true, Do: download("abort", 2), Sense: "error of the handler"},
 	{Name: "download 200", Kinds: []Kind{JSON, BinaryV2}, Streams: true, Do: download("d", 200), Sense: "d 199"},
 	{Name: "chat 3", Rows: "S-03 S-06 S-07 B-08", Kinds: streamed, Streams: true, Do: chat("x", "y", "z"), Sense: "the end"},
-	{Name: "chat, full", Kinds: streamed, Streams: true, Do: func(c *Caller) string { return c.Chat("Chat", []Input{full(), full()}) }, Sense: "the end"},
+	{Name: "chat, full", Kinds: streamed, Streams: true, Do: func(c Client) string { return c.Chat("Chat", []Input{full(), full()}) }, Sense: "the end"},
 	{Name: "chat nothing", Kinds: streamed, Streams: true, Do: chat(), Sense: "the end"},
 	{Name: "chat, business error", Kinds: streamed, Streams: true, Do: chat("x", "biz"), Sense: "biz 404"},
 	{Name: "chat, handler error", Kinds: streamed, Streams: true, Do: chat("x", "abort"), Sense: "error of the handler"},
-	{Name: "stream of a service that is not there", Rows: "B-09", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c *Caller) string {
-		return c.Chat("Chat", notes("x"), streamcall.WithBinaryGenericIDLService("Ghost"))
+	{Name: "stream of a service that is not there", Rows: "B-09", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c Client) string {
+		return c.(*Caller).ChatWith("Chat", notes("x"), streamcall.WithBinaryGenericIDLService("Ghost"))
 	}},
-	{Name: "stream of a method that is not there", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c *Caller) string {
+	{Name: "stream of a method that is not there", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c Client) string {
 		return c.Chat("Nope", notes("x"))
 	}},
 }
 
-func upload(texts ...string) func(*Caller) string {
-	return func(c *Caller) string { return c.Upload("Upload", notes(texts...)) }
+func upload(texts ...string) func(Client) string {
+	return func(c Client) string { return c.Upload("Upload", notes(texts...)) }
 }
 
-func download(text string, n int64) func(*Caller) string {
-	return func(c *Caller) string { return c.Download("Download", note(text, n)) }
+func download(text string, n int64) func(Client) string {
+	return func(c Client) string { return c.Download("Download", note(text, n)) }
 }
 
-func chat(texts ...string) func(*Caller) string {
-	return func(c *Caller) string { return c.Chat("Chat", notes(texts...)) }
+func chat(texts ...string) func(Client) string {
+	return func(c Client) string { return c.Chat("Chat", notes(texts...)) }
 }
 
 var protobufs = []Case{
@@ -215,31 +230,31 @@ var protobufs = []Case{
 	{Name: "pb ask, business error", Rows: "P-06", Kinds: pbs, Do: call("Ask", msg("biz", 5))},
 	{Name: "pb ask, handler error", Kinds: pbs, Do: call("Ask", msg("abort", 5)), Sense: "error of the handler"},
 	{Name: "pb ask {}", Rows: "P-03", Kinds: []Kind{JSONPb}, Do: call("Ask", Input{JSON: "{}"})},
-	{Name: "pb upload 3", Rows: "B-10 P-15", Kinds: pbs, Streams: true, Do: func(c *Caller) string { return c.Upload("Upload", msgs("a", "b", "c")) }},
-	{Name: "pb upload, business error", Rows: "P-15", Kinds: pbs, Streams: true, Do: func(c *Caller) string { return c.Upload("Upload", msgs("biz")) }, Sense: "biz 404"},
-	{Name: "pb download 3", Rows: "B-10 P-15", Kinds: pbs, Streams: true, Do: func(c *Caller) string { return c.Download("Download", msg("d", 3)) }, Sense: "the end"},
-	{Name: "pb chat 3", Rows: "B-10 P-15", Kinds: pbs, Streams: true, Do: func(c *Caller) string { return c.Chat("Chat", msgs("x", "y", "z")) }, Sense: "the end"},
-	{Name: "pb chat, handler error", Kinds: pbs, Streams: true, Do: func(c *Caller) string { return c.Chat("Chat", msgs("x", "abort")) }, Sense: "error of the handler"},
+	{Name: "pb upload 3", Rows: "B-10 P-15", Kinds: pbs, Streams: true, Do: func(c Client) string { return c.Upload("Upload", msgs("a", "b", "c")) }},
+	{Name: "pb upload, business error", Rows: "P-15", Kinds: pbs, Streams: true, Do: func(c Client) string { return c.Upload("Upload", msgs("biz")) }, Sense: "biz 404"},
+	{Name: "pb download 3", Rows: "B-10 P-15", Kinds: pbs, Streams: true, Do: func(c Client) string { return c.Download("Download", msg("d", 3)) }, Sense: "the end"},
+	{Name: "pb chat 3", Rows: "B-10 P-15", Kinds: pbs, Streams: true, Do: func(c Client) string { return c.Chat("Chat", msgs("x", "y", "z")) }, Sense: "the end"},
+	{Name: "pb chat, handler error", Kinds: pbs, Streams: true, Do: func(c Client) string { return c.Chat("Chat", msgs("x", "abort")) }, Sense: "error of the handler"},
 }
 
 // Unknown are played against servers that answer unknown services and methods with the same bytes.
 var Unknown = []Case{
 	{Name: "unknown method", Rows: "S-09", Kinds: []Kind{BinaryV2}, Do: call("Nope", full()), Sense: "-9223372036854775808"},
-	{Name: "unknown service", Rows: "S-09", Kinds: []Kind{BinaryV2}, Do: func(c *Caller) string {
-		return c.Call("Nope", full(), callopt.WithBinaryGenericIDLService("Ghost"))
+	{Name: "unknown service", Rows: "S-09", Kinds: []Kind{BinaryV2}, Do: func(c Client) string {
+		return c.(*Caller).CallWith("Nope", full(), callopt.WithBinaryGenericIDLService("Ghost"))
 	}, Sense: "-9223372036854775808"},
 	{Name: "known method", Rows: "S-11", Kinds: thrifts, Do: call("Ping", text("hello")), Sense: "hello"},
 	{Name: "known stream", Rows: "S-11", Kinds: streamed, Streams: true, Do: upload("a", "b"), Sense: "a,b"},
-	{Name: "unknown service, upload", Rows: "S-10", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c *Caller) string {
-		return c.Upload("Nope", notes("a"), streamcall.WithBinaryGenericIDLService("Ghost"))
+	{Name: "unknown service, upload", Rows: "S-10", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c Client) string {
+		return c.(*Caller).UploadWith("Nope", notes("a"), streamcall.WithBinaryGenericIDLService("Ghost"))
 	}, Sense: "a"},
-	{Name: "unknown service, download", Rows: "S-10", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c *Caller) string {
-		return c.Download("Nope", note("a", 1), streamcall.WithBinaryGenericIDLService("Ghost"))
+	{Name: "unknown service, download", Rows: "S-10", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c Client) string {
+		return c.(*Caller).DownloadWith("Nope", note("a", 1), streamcall.WithBinaryGenericIDLService("Ghost"))
 	}, Sense: "the end"},
-	{Name: "unknown service, chat", Rows: "S-10", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c *Caller) string {
-		return c.Chat("Nope", notes("a", "b", "c"), streamcall.WithBinaryGenericIDLService("Ghost"))
+	{Name: "unknown service, chat", Rows: "S-10", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c Client) string {
+		return c.(*Caller).ChatWith("Nope", notes("a", "b", "c"), streamcall.WithBinaryGenericIDLService("Ghost"))
 	}, Sense: "the end"},
-	{Name: "unknown method, chat", Rows: "S-10", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c *Caller) string {
+	{Name: "unknown method, chat", Rows: "S-10", Kinds: []Kind{BinaryV2}, Streams: true, Do: func(c Client) string {
 		return c.Chat("Nope", notes("a", "b"))
 	}, Sense: "the end"},
 }

@@ -163,7 +163,10 @@ func (c *Caller) form(method string, in Input, stream bool) (any, error) {
 }
 
 // Call is one call; what came back is told in words that can be compared.
-func (c *Caller) Call(method string, in Input, opts ...callopt.Option) (told string) {
+func (c *Caller) Call(method string, in Input) string { return c.CallWith(method, in) }
+
+// CallWith is Call with options of Kitex's.
+func (c *Caller) CallWith(method string, in Input, opts ...callopt.Option) (told string) {
 	defer c.recovered(&told)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
 	defer cancel()
@@ -179,7 +182,10 @@ func (c *Caller) Call(method string, in Input, opts ...callopt.Option) (told str
 }
 
 // Upload sends messages and takes the one answer.
-func (c *Caller) Upload(method string, ins []Input, opts ...streamcall.Option) (told string) {
+func (c *Caller) Upload(method string, ins []Input) string { return c.UploadWith(method, ins) }
+
+// UploadWith is Upload with options of Kitex's.
+func (c *Caller) UploadWith(method string, ins []Input, opts ...streamcall.Option) (told string) {
 	defer c.recovered(&told)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
 	defer cancel()
@@ -204,7 +210,10 @@ func (c *Caller) Upload(method string, ins []Input, opts ...streamcall.Option) (
 }
 
 // Download sends one message and takes all answers.
-func (c *Caller) Download(method string, in Input, opts ...streamcall.Option) (told string) {
+func (c *Caller) Download(method string, in Input) string { return c.DownloadWith(method, in) }
+
+// DownloadWith is Download with options of Kitex's.
+func (c *Caller) DownloadWith(method string, in Input, opts ...streamcall.Option) (told string) {
 	defer c.recovered(&told)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
 	defer cancel()
@@ -220,7 +229,10 @@ func (c *Caller) Download(method string, in Input, opts ...streamcall.Option) (t
 }
 
 // Chat sends each message once the answer to the last one is there, then half closes.
-func (c *Caller) Chat(method string, ins []Input, opts ...streamcall.Option) (told string) {
+func (c *Caller) Chat(method string, ins []Input) string { return c.ChatWith(method, ins) }
+
+// ChatWith is Chat with options of Kitex's.
+func (c *Caller) ChatWith(method string, ins []Input, opts ...streamcall.Option) (told string) {
 	defer c.recovered(&told)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
 	defer cancel()
