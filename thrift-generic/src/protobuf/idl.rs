@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use prost_reflect::{DescriptorPool, FileDescriptor};
+use prost_reflect::{DescriptorError, DescriptorPool, FileDescriptor};
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
@@ -67,7 +67,7 @@ impl PbIdl {
     ///
     /// The bytes are no such message, or what it says does not hold together.
     pub fn from_set(bytes: &[u8]) -> Result<Self, PbIdlError> {
-        let pool = DescriptorPool::decode(bytes).map_err(|error| PbIdlError(format!("{error:?}").into()))?;
+        let pool = DescriptorPool::decode(bytes).map_err(|error| of_set(&error))?;
         let main = pool.files().filter(|file| file.services().len() > 0).last();
         let main = main.or_else(|| pool.files().last());
         let main = main.ok_or_else(|| PbIdlError("a descriptor set without files".into()))?;
@@ -92,8 +92,9 @@ impl PbIdl {
     }
 
     fn compile(mut compiler: Compiler, path: &Path) -> Result<Self, PbIdlError> {
-        compiler.open_file(path)?;
-        let pool = compiler.descriptor_pool();
+        compiler.include_imports(true).open_file(path)?;
+        // The compiler's own pool was made before options such as `packed` were known.
+        let pool = DescriptorPool::decode(&*compiler.encode_file_descriptor_set()).map_err(|error| of_set(&error))?;
         // Dependencies come first.
         let main = pool.files().last().ok_or_else(|| PbIdlError("no file".into()))?;
         Ok(Self::new(&pool, main))
@@ -109,6 +110,10 @@ impl From<protox::Error> for PbIdlError {
         // Its `Debug` is what says file, line and column.
         Self(format!("{error:?}").into())
     }
+}
+
+fn of_set(error: &DescriptorError) -> PbIdlError {
+    PbIdlError(format!("{error:?}").into())
 }
 
 /// Files by name.
