@@ -44,6 +44,9 @@ enum Members<'c, 'j> {
     Nowhere,
 }
 
+/// The deepest nesting of structs whose fields have places in HTTP of their own: they take more of the stack than others.
+const MAX_MAPPED_DEPTH: usize = 128;
+
 /// The last place of each key in an object.
 type LastPlaces<'j> = HashMap<Cow<'j, [u8]>, usize>;
 
@@ -109,7 +112,7 @@ impl<'r, 'b> Binder<'r, 'b> {
         let mut set = Set::new(fields.len());
         for sourced in &plan.sourced {
             let Some(field) = fields.get(sourced.field) else { continue };
-            if self.from_sources(field, field.http.get(sourced.before.clone()).unwrap_or_default())? {
+            if self.try_sources(field, field.http.get(sourced.before.clone()).unwrap_or_default())? {
                 set.insert(sourced.field);
             }
         }
@@ -127,7 +130,7 @@ impl<'r, 'b> Binder<'r, 'b> {
         }
         for sourced in &plan.sourced {
             let Some(field) = fields.get(sourced.field).filter(|_| !set.contains(sourced.field)) else { continue };
-            if self.from_sources(field, field.http.get(sourced.after.clone()).unwrap_or_default())? {
+            if self.try_sources(field, field.http.get(sourced.after.clone()).unwrap_or_default())? {
                 set.insert(sourced.field);
             }
         }
@@ -308,8 +311,11 @@ impl<'r, 'b> Binder<'r, 'b> {
 
     /// A value that has fields with places in HTTP of their own.
     fn deep(&mut self, ty: Type, cursor: &mut Cursor<'_>) -> Result<(), Error> {
-        let limit = self.options.max_depth;
-        self.depth = self.depth.checked_sub(1).ok_or_else(|| Error::new(ErrorKind::Depth { limit }))?;
+        let limit = self.options.max_depth.min(MAX_MAPPED_DEPTH);
+        if self.options.max_depth.saturating_sub(self.depth) >= limit {
+            return Err(Error::new(ErrorKind::Depth { limit }).at(cursor.offset()));
+        }
+        self.depth = self.depth.saturating_sub(1);
         match ty {
             Type::Struct(id) => _ = self.fill(id, Members::Json(cursor), None, None)?,
             Type::List(element) | Type::Set(element) => self.deep_list(self.d.ty(element), cursor)?,
@@ -395,7 +401,7 @@ impl<'r, 'b> Binder<'r, 'b> {
     }
 
     /// Writes the field from the first of these places that has something. `false`: none has.
-    fn from_sources(&mut self, field: &Field, sources: &[Source]) -> Result<bool, Error> {
+    fn try_sources(&mut self, field: &Field, sources: &[Source]) -> Result<bool, Error> {
         let request = self.request;
         for source in sources {
             let text = match source {

@@ -244,13 +244,12 @@ impl HttpCodec {
         for source in field.http.get(first..).unwrap_or_default() {
             match source {
                 Source::Header(name) => return response.set_header(name, &self.header(&value)?),
-                Source::HttpCode => match status(&value, self.is_raw_only()) {
-                    Some(status) => {
+                Source::HttpCode => {
+                    if let Some(status) = status(&value, self.is_raw_only()) {
                         response.set_status(status);
                         return Ok(());
                     }
-                    None => {}
-                },
+                }
                 Source::Body(name) => {
                     response.insert(name, value);
                     return Ok(());

@@ -4,8 +4,12 @@ use std::sync::OnceLock;
 use ::http::header::{CONTENT_TYPE, COOKIE, HOST};
 use ::http::request::Parts;
 
+use crate::error::Error;
 use crate::http::Params;
+use crate::http::cursor::{Cursor, Kind};
 use crate::http::escape::unescape;
+use crate::limits::DEFAULT_MAX_DEPTH;
+use crate::value::Value;
 
 /// A request, as mappings see it: its head, its body, and what the router took out of its path (generic-call 5.1).
 ///
@@ -98,6 +102,29 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn form(&self, key: &str) -> Option<Cow<'_, str>> {
         self.form_bytes(key).map(String::from_utf8_lossy)
+    }
+
+    /// The member of the body with this key, numbers as they are written; of several the last. `None` where the body
+    /// is empty or a form.
+    ///
+    /// # Errors
+    ///
+    /// The body is no JSON object.
+    pub fn member(&self, key: &str) -> Result<Option<Value>, Error> {
+        if self.body.is_empty() || self.is_form() {
+            return Ok(None);
+        }
+        let mut cursor = Cursor::new(self.body, DEFAULT_MAX_DEPTH);
+        let (mut found, mut is_first) = (None, true);
+        cursor.open(Kind::Object)?;
+        while let Some(name) = cursor.member(&mut is_first)? {
+            if *name == *key.as_bytes() {
+                found = Some(cursor.value()?);
+            } else {
+                cursor.skip()?;
+            }
+        }
+        Ok(found)
     }
 
     /// Whether the body is a form.

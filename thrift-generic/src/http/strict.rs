@@ -1,7 +1,7 @@
 //! JSON below the top level of a body, in the default profile: by the rules of the Map mapping, nothing is taken for what
 //! it is not (generic-call 4.3, 5.4, 5.6).
 
-use crate::descriptor::{Descriptor, StructId, Type};
+use crate::descriptor::{Descriptor, Field, FieldSet, StructId, Type};
 use crate::error::{Error, ErrorKind};
 use crate::http::cursor::{Cursor, Kind};
 use crate::http::text::put_integer;
@@ -42,19 +42,13 @@ impl StrictWriter<'_> {
                 Ok(())
             }
             (Type::Binary, Kind::String) => self.binary(cursor),
-            (Type::Struct(id), Kind::Object) => self.nested(|writer| writer.structure(id, cursor, js)),
-            (Type::List(element) | Type::Set(element), Kind::Array) => {
-                let element = self.d.ty(element);
-                self.nested(|writer| writer.list(element, cursor, js))
-            }
-            (Type::Map(key, value), Kind::Object) => {
-                let (key, value) = (self.d.ty(key), self.d.ty(value));
-                self.nested(|writer| writer.map(key, value, cursor, js))
-            }
+            (Type::Struct(id), Kind::Object) => self.structure(id, cursor, js),
+            (Type::List(element) | Type::Set(element), Kind::Array) => self.list(self.d.ty(element), cursor, js),
+            (Type::Map(key, value), Kind::Object) => self.map(self.d.ty(key), self.d.ty(value), cursor, js),
             (Type::Byte | Type::I16 | Type::I32 | Type::I64 | Type::Enum(_), Kind::String) => {
                 self.integer_text(ty, cursor, js)
             }
-            _ => Err(mismatch(ty, &cursor.value()?)),
+            _ => other(ty, cursor),
         }
     }
 
@@ -72,11 +66,11 @@ impl StrictWriter<'_> {
     fn integer_text(&mut self, ty: Type, cursor: &mut Cursor<'_>, js: bool) -> Result<(), Error> {
         let text = cursor.string()?;
         let text = String::from_utf8_lossy(&text);
-        if let Type::Enum(id) = ty {
-            if let Some(number) = enum_number(self.d.enumeration(id), self.options, &text) {
-                put_integer(self.out, ty, number.into());
-                return Ok(());
-            }
+        if let Type::Enum(id) = ty
+            && let Some(number) = enum_number(self.d.enumeration(id), self.options, &text)
+        {
+            put_integer(self.out, ty, number.into());
+            return Ok(());
         }
         if !js {
             return Err(mismatch(ty, &Value::String(String::new())));
@@ -84,101 +78,132 @@ impl StrictWriter<'_> {
         ValueWriter::new(self.d, self.options, self.out).value(ty, &Value::I64(js_conv::number(&text)), false)
     }
 
-    fn nested(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+    fn enter(&mut self, cursor: &Cursor<'_>) -> Result<(), Error> {
         let limit = self.options.max_depth;
-        self.depth = self.depth.checked_sub(1).ok_or_else(|| Error::new(ErrorKind::Depth { limit }))?;
-        write(self)?;
-        self.depth = self.depth.saturating_add(1);
+        self.depth =
+            self.depth.checked_sub(1).ok_or_else(|| Error::new(ErrorKind::Depth { limit }).at(cursor.offset()))?;
         Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.depth = self.depth.saturating_add(1);
     }
 
     fn structure(&mut self, id: StructId, cursor: &mut Cursor<'_>, js: bool) -> Result<(), Error> {
+        self.enter(cursor)?;
+        let fields = &self.d.structure(id).fields;
         let (start, before) = (self.out.len(), *cursor);
-        if !self.members(id, cursor, js)? {
-            // A member came twice. The last one counts: of all that are there, not of those that were written.
-            *cursor = before;
-            self.out.truncate(start);
-            let value = cursor.value()?;
-            ValueWriter::new(self.d, self.options, self.out).value(Type::Struct(id), &value, js)?;
-        }
-        Ok(())
-    }
-
-    /// `false`: there is a member that came twice.
-    fn members(&mut self, id: StructId, cursor: &mut Cursor<'_>, js: bool) -> Result<bool, Error> {
-        let d = self.d;
-        let fields = &d.structure(id).fields;
         let mut set = Set::new(fields.len());
         let mut hint = 0_usize;
         let mut is_first = true;
         cursor.open(Kind::Object)?;
         while let Some(key) = cursor.member(&mut is_first)? {
-            let hinted = fields.get(hint).filter(|field| *field.key.as_bytes() == *key).map(|_| hint);
-            let index = hinted.or_else(|| fields.index_of_key(std::str::from_utf8(&key).ok()?));
-            let Some((index, field)) = index.and_then(|index| Some((index, fields.get(index)?))) else {
-                if self.options.deny_unknown {
-                    return Err(Error::new(ErrorKind::UnknownField(String::from_utf8_lossy(&key).into())));
-                }
+            let Some((index, field)) = self.find(fields, &key, hint)? else {
                 cursor.skip()?;
                 continue;
             };
             hint = index.saturating_add(1);
             if set.contains(index) {
-                return Ok(false);
+                // A member came twice. The last one counts: of all that are there, not of those that were written.
+                *cursor = before;
+                self.out.truncate(start);
+                self.by_value(id, cursor, js)?;
+                self.leave();
+                return Ok(());
             }
             if cursor.null()? {
                 continue;
             }
             set.insert(index);
             if field.value_mapping.is_some() && self.options.value_mapping {
-                let value = cursor.value()?;
-                ValueWriter::new(d, self.options, self.out).field(field, &value, js)?;
+                self.mapped(field, cursor, js)?;
                 continue;
             }
             wire::field(self.out, field.ty.ttype(), field.id);
             let js = js || field.js_conv && self.options.value_mapping;
-            let written = self.value(field.ty, cursor, js);
-            written.map_err(|error| error.at(cursor.offset()).inside(Step::Field(field.key.clone())))?;
-        }
-        if !set.is_full() {
-            for (index, field) in fields.iter().enumerate() {
-                if !set.contains(index) && fields.index_of_key(&field.key) == Some(index) {
-                    ValueWriter::new(d, self.options, self.out).missing(field)?;
-                }
+            if let Err(error) = self.value(field.ty, cursor, js) {
+                return Err(error.at(cursor.offset()).inside(Step::Field(field.key.clone())));
             }
         }
+        if !set.is_full() {
+            self.missing(fields, &set)?;
+        }
         wire::stop(self.out);
-        Ok(true)
+        self.leave();
+        Ok(())
+    }
+
+    /// The field with this key; `hint` is where it is likely to be.
+    #[inline]
+    fn find<'f>(&self, fields: &'f FieldSet, key: &[u8], hint: usize) -> Result<Option<(usize, &'f Field)>, Error> {
+        if let Some(field) = fields.get(hint).filter(|field| *field.key.as_bytes() == *key) {
+            return Ok(Some((hint, field)));
+        }
+        let index = std::str::from_utf8(key).ok().and_then(|key| fields.index_of_key(key));
+        match index.and_then(|index| Some((index, fields.get(index)?))) {
+            None if self.options.deny_unknown => {
+                Err(Error::new(ErrorKind::UnknownField(String::from_utf8_lossy(key).into())))
+            }
+            found => Ok(found),
+        }
+    }
+
+    #[inline(never)]
+    fn missing(&mut self, fields: &FieldSet, set: &Set) -> Result<(), Error> {
+        for (index, field) in fields.iter().enumerate() {
+            if !set.contains(index) && fields.index_of_key(&field.key) == Some(index) {
+                ValueWriter::new(self.d, self.options, self.out).missing(field)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn by_value(&mut self, id: StructId, cursor: &mut Cursor<'_>, js: bool) -> Result<(), Error> {
+        let value = cursor.value()?;
+        ValueWriter::new(self.d, self.options, self.out).value(Type::Struct(id), &value, js)
+    }
+
+    #[inline(never)]
+    fn mapped(&mut self, field: &Field, cursor: &mut Cursor<'_>, js: bool) -> Result<(), Error> {
+        let value = cursor.value()?;
+        ValueWriter::new(self.d, self.options, self.out).field(field, &value, js)
     }
 
     fn list(&mut self, element: Type, cursor: &mut Cursor<'_>, js: bool) -> Result<(), Error> {
+        self.enter(cursor)?;
         wire::list_header(self.out, element.ttype(), 0)?;
         let count_at = self.out.len().saturating_sub(4);
         let mut count = 0_usize;
         let mut is_first = true;
         cursor.open(Kind::Array)?;
         while cursor.element(&mut is_first)? {
-            let written = self.element(element, cursor, js);
-            written.map_err(|error| error.at(cursor.offset()).inside(Step::Index(count)))?;
+            if let Err(error) = self.element(element, cursor, js) {
+                return Err(error.at(cursor.offset()).inside(Step::Index(count)));
+            }
             count = count.saturating_add(1);
         }
+        self.leave();
         patch_count(self.out, count_at, count)
     }
 
     fn map(&mut self, key_type: Type, value: Type, cursor: &mut Cursor<'_>, js: bool) -> Result<(), Error> {
+        self.enter(cursor)?;
         wire::map_header(self.out, key_type.ttype(), value.ttype(), 0)?;
         let count_at = self.out.len().saturating_sub(4);
         let mut count = 0_usize;
         let mut is_first = true;
         cursor.open(Kind::Object)?;
         while let Some(key) = cursor.member(&mut is_first)? {
-            let label = || String::from_utf8_lossy(&key).into_owned().into_boxed_str();
-            let written = write_key(self.d, self.options, key_type, &key, self.out);
-            written.map_err(|error| error.at(cursor.offset()).inside(Step::Key(label())))?;
-            let written = self.element(value, cursor, js);
-            written.map_err(|error| error.at(cursor.offset()).inside(Step::Entry(label())))?;
+            if let Err(error) = write_key(self.d, self.options, key_type, &key, self.out) {
+                return Err(error.at(cursor.offset()).inside(Step::Key(label(&key))));
+            }
+            if let Err(error) = self.element(value, cursor, js) {
+                return Err(error.at(cursor.offset()).inside(Step::Entry(label(&key))));
+            }
             count = count.saturating_add(1);
         }
+        self.leave();
         patch_count(self.out, count_at, count)
     }
 
@@ -189,6 +214,27 @@ impl StrictWriter<'_> {
         }
         self.value(ty, cursor, js)
     }
+}
+
+/// A value of another kind than the type wants.
+#[cold]
+#[inline(never)]
+fn other(ty: Type, cursor: &mut Cursor<'_>) -> Result<(), Error> {
+    let kind = cursor.kind()?;
+    let text = match kind {
+        Kind::Number => Value::Number(cursor.number()?.into()),
+        Kind::Null => Value::Null,
+        Kind::Bool => Value::Bool(true),
+        Kind::String => Value::String(String::new()),
+        Kind::Array => Value::List(Vec::new()),
+        Kind::Object => Value::Struct(Vec::new()),
+    };
+    Err(mismatch(ty, &text))
+}
+
+#[cold]
+fn label(key: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(key).into()
 }
 
 /// Appends a key of a map, given as text.

@@ -76,10 +76,10 @@ impl TextWriter<'_> {
 
     /// Out of range is an error in the default profile, and wraps in the dynamic one.
     fn integer(&self, ty: Type, text: &str) -> Result<i64, Error> {
-        if let Type::Enum(id) = ty {
-            if let Some(number) = enum_number(self.d.enumeration(id), self.options, text) {
-                return Ok(number.into());
-            }
+        if let Type::Enum(id) = ty
+            && let Some(number) = enum_number(self.d.enumeration(id), self.options, text)
+        {
+            return Ok(number.into());
         }
         let number = parse_i64(ty.name(), text)?;
         let fits = match ty {
