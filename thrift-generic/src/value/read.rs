@@ -3,7 +3,7 @@
 use thrift_codec::TType;
 use thrift_codec::binary::Reader;
 
-use crate::descriptor::{Descriptor, Field, FieldSet, Requiredness, StructId, Type};
+use crate::descriptor::{Descriptor, Field, FieldSet, Requiredness, Type};
 use crate::error::{Error, ErrorKind};
 use crate::options::{EnumNames, FillAbsent, Options};
 use crate::path::Step;
@@ -96,48 +96,156 @@ impl<'a> ValueReader<'a> {
         self.mapped(field, value).map(Some)
     }
 
+    /// Reads a value that has others in it. The levels are kept here and not on the stack, of which there may be too
+    /// little.
     fn nested(&mut self, ty: Type, js: bool) -> Result<Value, Error> {
-        self.depth = self.depth.saturating_add(1);
-        let limit = self.options.max_depth;
-        if self.depth > limit {
-            return Err(Error::new(ErrorKind::Depth { limit }).at(self.reader.offset()));
-        }
-        let value = match ty {
-            Type::Struct(id) => self.structure(id, js),
-            Type::List(element) | Type::Set(element) => self.list(self.d.ty(element), js),
-            Type::Map(key, item) => self.map(self.d.ty(key), self.d.ty(item), js),
-            _ => Ok(Value::Null),
-        };
-        self.depth = self.depth.saturating_sub(1);
-        value
+        let mut levels = Vec::new();
+        let depth = self.depth;
+        let read = self.levels(ty, js, &mut levels);
+        self.depth = depth;
+        let steps = levels.iter().rev().filter_map(Level::step);
+        read.map_err(|error| steps.fold(error, Error::inside))
     }
 
-    fn structure(&mut self, id: StructId, js: bool) -> Result<Value, Error> {
-        let d = self.d;
-        let fields = &d.structure(id).fields;
-        let mut seen = Seen::new(fields);
-        let mut members = Vec::new();
-        while let Some(header) = self.reader.field_header()? {
-            let Some((index, field)) =
-                fields.index_of_id(header.id).and_then(|index| Some((index, fields.get(index)?)))
-            else {
-                self.skip(header.ttype)?;
-                continue;
-            };
-            let read = self.field(field, header.ttype, js);
-            let Some(value) = read.map_err(|error| error.inside(Step::Field(field.key.clone())))? else { continue };
-            if seen.insert(index) {
-                members.push((field.key.clone(), value));
-            } else {
-                // Of two the last counts, as for Kitex.
-                match members.iter_mut().find(|(key, _)| *key == field.key) {
-                    Some((_, place)) => *place = value,
-                    None => members.push((field.key.clone(), value)),
+    fn levels(&mut self, ty: Type, js: bool, levels: &mut Vec<Level<'a>>) -> Result<Value, Error> {
+        levels.push(self.enter(ty, js)?);
+        loop {
+            let Some(level) = levels.last_mut() else { return Ok(Value::Null) };
+            match self.next(level)? {
+                Some((ty, js)) if is_nested(ty) => levels.push(self.enter(ty, js)?),
+                Some((ty, js)) => {
+                    let value = self.value(ty, js)?;
+                    self.take(level, value)?;
+                }
+                None => {
+                    self.finish(level)?;
+                    self.depth = self.depth.saturating_sub(1);
+                    let value = levels.pop().map_or(Value::Null, Level::value);
+                    match levels.last_mut() {
+                        Some(level) => self.take(level, value)?,
+                        None => return Ok(value),
+                    }
                 }
             }
         }
-        self.absent(fields, &seen, js, &mut members)?;
-        Ok(Value::Struct(members))
+    }
+
+    /// Begins a value that has others in it.
+    fn enter(&mut self, ty: Type, js: bool) -> Result<Level<'a>, Error> {
+        let offset = self.reader.offset();
+        let limit = self.options.max_depth;
+        if self.depth >= limit {
+            return Err(Error::new(ErrorKind::Depth { limit }).at(offset));
+        }
+        self.depth = self.depth.saturating_add(1);
+        let d: &'a Descriptor = self.d;
+        match ty {
+            Type::List(element) | Type::Set(element) => {
+                let element = d.ty(element);
+                let header = self.reader.list_header()?;
+                if header.element != element.ttype() {
+                    return Err(wrong_type(element, header.element).at(offset));
+                }
+                let elements = Vec::with_capacity(header.count.min(MAX_EAGER));
+                Ok(Level::List { element, left: header.count, elements, js })
+            }
+            Type::Map(key, item) => {
+                let (key, item) = (d.ty(key), d.ty(item));
+                let header = self.reader.map_header()?;
+                // An empty map says nothing about its types that anybody keeps to.
+                if header.count > 0 && header.key != key.ttype() {
+                    return Err(wrong_type(key, header.key).at(offset));
+                }
+                if header.count > 0 && header.value != item.ttype() {
+                    return Err(wrong_type(item, header.value).at(offset.saturating_add(1)));
+                }
+                let as_text = self.options.map_keys_as_text;
+                let room = header.count.min(MAX_EAGER);
+                let pairs = Vec::with_capacity(if as_text { 0 } else { room });
+                let members = Vec::with_capacity(if as_text { room } else { 0 });
+                Ok(Level::Map { key, item, left: header.count, name: None, pairs, members, as_text, js })
+            }
+            Type::Struct(id) => {
+                let fields = &d.structure(id).fields;
+                Ok(Level::Struct { fields, seen: Seen::new(fields), members: Vec::new(), current: None, js })
+            }
+            _ => Err(Error::expected("struct, list, set or map", ty.name())),
+        }
+    }
+
+    /// Reads what stands before the next value of a level; nothing where the level ends.
+    fn next(&mut self, level: &mut Level<'a>) -> Result<Option<(Type, bool)>, Error> {
+        match level {
+            Level::Struct { fields, current, js, .. } => {
+                *current = None;
+                while let Some(header) = self.reader.field_header()? {
+                    let found = fields.index_of_id(header.id).and_then(|index| Some((index, fields.get(index)?)));
+                    let Some((index, field)) = found else {
+                        self.skip(header.ttype)?;
+                        continue;
+                    };
+                    if header.ttype == field.ty.ttype() {
+                        *current = Some((index, field));
+                        return Ok(Some((field.ty, *js || self.has_js_conv(field))));
+                    }
+                    if !self.options.skip_mismatched {
+                        *current = Some((index, field));
+                        return Err(wrong_type(field.ty, header.ttype).at(self.reader.offset()));
+                    }
+                    self.skip(header.ttype)?;
+                }
+                Ok(None)
+            }
+            Level::List { element, left, js, .. } => Ok((*left > 0).then_some((*element, *js))),
+            Level::Map { key, item, left, name, js, .. } => Ok(match name {
+                Some(_) => Some((*item, *js)),
+                None => (*left > 0).then_some((*key, false)),
+            }),
+        }
+    }
+
+    /// Puts a value where it belongs in a level.
+    fn take(&self, level: &mut Level<'a>, value: Value) -> Result<(), Error> {
+        match level {
+            Level::Struct { seen, members, current, .. } => {
+                let Some((index, field)) = *current else { return Ok(()) };
+                let value = self.mapped(field, value)?;
+                if seen.insert(index) {
+                    members.push((field.key.clone(), value));
+                } else if let Some((_, place)) = members.iter_mut().find(|(key, _)| *key == field.key) {
+                    // Of two the last counts, as for Kitex.
+                    *place = value;
+                }
+            }
+            Level::List { left, elements, .. } => {
+                *left = left.saturating_sub(1);
+                elements.push(value);
+            }
+            Level::Map { left, name, pairs, members, as_text, .. } => match (name.take(), *as_text) {
+                (None, false) => *name = Some(value),
+                (None, true) => {
+                    let text = key_to_text(self.text_key(value)).map_err(|error| error.at(self.reader.offset()))?;
+                    *name = Some(Value::String(text.into()));
+                }
+                (Some(Value::String(key)), true) => {
+                    *left = left.saturating_sub(1);
+                    members.push((key.into(), value));
+                }
+                (Some(key), _) => {
+                    *left = left.saturating_sub(1);
+                    pairs.push((key, value));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Adds what a level is still to have.
+    fn finish(&self, level: &mut Level<'a>) -> Result<(), Error> {
+        match level {
+            Level::Struct { fields, seen, members, js, .. } => self.absent(fields, seen, *js, members),
+            Level::List { .. } | Level::Map { .. } => Ok(()),
+        }
     }
 
     fn absent(
@@ -162,59 +270,6 @@ impl<'a> ValueReader<'a> {
             }
         }
         Ok(())
-    }
-
-    fn list(&mut self, element: Type, js: bool) -> Result<Value, Error> {
-        let offset = self.reader.offset();
-        let header = self.reader.list_header()?;
-        if header.element != element.ttype() {
-            return Err(wrong_type(element, header.element).at(offset));
-        }
-        let mut elements = Vec::with_capacity(header.count.min(MAX_EAGER));
-        for index in 0..header.count {
-            let value = self.value(element, js).map_err(|error| error.inside(Step::Index(index)))?;
-            elements.push(value);
-        }
-        Ok(Value::List(elements))
-    }
-
-    fn map(&mut self, key: Type, item: Type, js: bool) -> Result<Value, Error> {
-        let offset = self.reader.offset();
-        let header = self.reader.map_header()?;
-        // An empty map says nothing about its types that anybody keeps to.
-        if header.count > 0 && header.key != key.ttype() {
-            return Err(wrong_type(key, header.key).at(offset));
-        }
-        if header.count > 0 && header.value != item.ttype() {
-            return Err(wrong_type(item, header.value).at(offset.saturating_add(1)));
-        }
-        if self.options.map_keys_as_text {
-            self.text_map(key, item, header.count, js)
-        } else {
-            self.pairs(key, item, header.count, js)
-        }
-    }
-
-    fn pairs(&mut self, key: Type, item: Type, count: usize, js: bool) -> Result<Value, Error> {
-        let mut pairs = Vec::with_capacity(count.min(MAX_EAGER));
-        for index in 0..count {
-            let key = self.value(key, false).map_err(|error| error.inside(Step::Key(index.to_string().into())))?;
-            let value = self.value(item, js).map_err(|error| error.inside(Step::Entry(label(&key))))?;
-            pairs.push((key, value));
-        }
-        Ok(Value::Map(pairs))
-    }
-
-    fn text_map(&mut self, key: Type, item: Type, count: usize, js: bool) -> Result<Value, Error> {
-        let mut members = Vec::with_capacity(count.min(MAX_EAGER));
-        for index in 0..count {
-            let offset = self.reader.offset();
-            let read = self.value(key, false).and_then(|key| key_to_text(self.text_key(key)));
-            let key = read.map_err(|error| error.inside(Step::Key(index.to_string().into())).at(offset))?;
-            let value = self.value(item, js).map_err(|error| error.inside(Step::Entry(key.clone())))?;
-            members.push((key, value));
-        }
-        Ok(Value::Struct(members))
     }
 
     /// Binary keys that are shown as bytes can't be where keys are text.
@@ -313,6 +368,60 @@ impl<'a> ValueReader<'a> {
             FillAbsent::All => true,
         }
     }
+}
+
+/// A value that is being read, and has others in it.
+enum Level<'a> {
+    Struct {
+        fields: &'a FieldSet,
+        seen: Seen,
+        members: Vec<(Box<str>, Value)>,
+        current: Option<(usize, &'a Field)>,
+        js: bool,
+    },
+    List {
+        element: Type,
+        left: usize,
+        elements: Vec<Value>,
+        js: bool,
+    },
+    Map {
+        key: Type,
+        item: Type,
+        left: usize,
+        /// The key whose value comes next.
+        name: Option<Value>,
+        pairs: Vec<(Value, Value)>,
+        /// Instead of the pairs where keys are text.
+        members: Vec<(Box<str>, Value)>,
+        as_text: bool,
+        js: bool,
+    },
+}
+
+impl Level<'_> {
+    /// Where in it an error is.
+    fn step(&self) -> Option<Step> {
+        match self {
+            Self::Struct { current, .. } => current.map(|(_, field)| Step::Field(field.key.clone())),
+            Self::List { elements, .. } => Some(Step::Index(elements.len())),
+            Self::Map { name: Some(key), .. } => Some(Step::Entry(label(key))),
+            Self::Map { pairs, members, .. } => Some(Step::Key(pairs.len().max(members.len()).to_string().into())),
+        }
+    }
+
+    fn value(self) -> Value {
+        match self {
+            Self::Struct { members, .. } => Value::Struct(members),
+            Self::List { elements, .. } => Value::List(elements),
+            Self::Map { members, as_text: true, .. } => Value::Struct(members),
+            Self::Map { pairs, .. } => Value::Map(pairs),
+        }
+    }
+}
+
+fn is_nested(ty: Type) -> bool {
+    matches!(ty, Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(..))
 }
 
 /// How many elements room is made for before they have been read; a count costs the peer one byte an element, and us

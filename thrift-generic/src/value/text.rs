@@ -95,6 +95,15 @@ pub(crate) fn f64_text(value: f64) -> String {
 
 /// Standard alphabet, padded; CR and LF are passed over, as Go does (generic-call 3.4).
 pub(crate) fn decode_base64(text: &str) -> Result<Bytes, Error> {
+    match base64_simd::STANDARD.decode_to_vec(text) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(_) => decode_slowly(text),
+    }
+}
+
+/// Text that is broken into lines, or is none: then where, as Go says it.
+#[cold]
+fn decode_slowly(text: &str) -> Result<Bytes, Error> {
     let at = |at: usize| invalid("base64", text, &format!("illegal base64 data at input byte {at}"));
     let is_break = |&(_, byte): &(usize, u8)| !matches!(byte, b'\r' | b'\n');
     let mut rest = text.bytes().enumerate().filter(is_break);
@@ -134,19 +143,7 @@ pub(crate) fn decode_base64(text: &str) -> Result<Bytes, Error> {
 }
 
 pub(crate) fn encode_base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
-        let quantum = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4_usize {
-            let shift = [18, 12, 6, 0].get(digit).copied().unwrap_or_default();
-            let place = usize::try_from((quantum >> shift) & 0x3f).unwrap_or_default();
-            let known = digit <= chunk.len();
-            text.push(if known { DIGITS.get(place).copied().map_or('=', char::from) } else { '=' });
-        }
-    }
-    text
+    base64_simd::STANDARD.encode_to_string(bytes)
 }
 
 fn sextet(byte: u8) -> Option<u8> {

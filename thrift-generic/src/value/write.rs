@@ -1,7 +1,9 @@
 //! Values to Thrift bytes (generic-call 4.2, 4.3).
 
+use thrift_codec::TType;
+
 use crate::base::Base;
-use crate::descriptor::{BaseKind, Descriptor, Field, Requiredness, StructId, Type};
+use crate::descriptor::{BaseKind, Descriptor, Field, FieldSet, Requiredness, StructId, Type};
 use crate::error::{Error, ErrorKind};
 use crate::options::Options;
 use crate::path::Step;
@@ -46,7 +48,7 @@ impl<'a> ValueWriter<'a> {
                 _ => return Err(mismatch(ty, value)),
             },
             Type::Binary => self.binary(value)?,
-            Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(..) => self.nested(ty, value, js)?,
+            Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(..) => self.nested(ty, value, js, None)?,
             Type::Void => match value {
                 Value::Void | Value::Null => wire::stop(self.out),
                 _ => return Err(mismatch(ty, value)),
@@ -58,12 +60,7 @@ impl<'a> ValueWriter<'a> {
     /// Writes the first argument of a method: as [`value`](Self::value), but that a framework's base goes into it.
     pub(crate) fn request(&mut self, ty: Type, value: &Value, base: Option<&Base>) -> Result<(), Error> {
         match ty {
-            Type::Struct(id) => {
-                self.enter()?;
-                self.structure(id, value, false, base)?;
-                self.depth = self.depth.saturating_sub(1);
-                Ok(())
-            }
+            Type::Struct(_) => self.nested(ty, value, false, base),
             _ => self.value(ty, value, false),
         }
     }
@@ -71,7 +68,7 @@ impl<'a> ValueWriter<'a> {
     /// Writes a field that has a value: its header, and what its value mapping makes of the value.
     pub(crate) fn field(&mut self, field: &Field, value: &Value, js: bool) -> Result<(), Error> {
         let inside = |error: Error| error.inside(Step::Field(field.key.clone()));
-        let mapping = field.value_mapping.as_ref().filter(|_| self.options.value_mapping && !self.is_default);
+        let mapping = field.value_mapping.as_deref().filter(|_| self.options.value_mapping && !self.is_default);
         if let Some(mapping) = mapping {
             let value = mapping.request(value.clone(), field).map_err(inside)?;
             if value.is_null() {
@@ -171,27 +168,78 @@ impl<'a> ValueWriter<'a> {
         }
     }
 
-    fn nested(&mut self, ty: Type, value: &Value, js: bool) -> Result<(), Error> {
-        self.enter()?;
-        match ty {
-            Type::Struct(id) => self.structure(id, value, js, None)?,
-            Type::List(element) | Type::Set(element) => self.list(ty, self.d.ty(element), value, js)?,
-            Type::Map(key, item) => self.map(ty, self.d.ty(key), self.d.ty(item), value, js)?,
-            _ => {}
+    /// Writes a value that has others in it. The levels are kept here and not on the stack, of which there may be too
+    /// little.
+    fn nested(&mut self, ty: Type, value: &Value, js: bool, base: Option<&Base>) -> Result<(), Error> {
+        let mut levels = Vec::new();
+        let depth = self.depth;
+        let written = self.levels(ty, value, js, base, &mut levels);
+        self.depth = depth;
+        let steps = levels.iter().rev().filter_map(Level::step);
+        written.map_err(|error| steps.fold(error, Error::inside))
+    }
+
+    fn levels<'v>(
+        &mut self,
+        ty: Type,
+        value: &'v Value,
+        js: bool,
+        base: Option<&Base>,
+        levels: &mut Vec<Level<'a, 'v>>,
+    ) -> Result<(), Error> {
+        levels.push(self.enter(ty, value, js)?);
+        while let Some(level) = levels.last_mut() {
+            // A framework's base is for the outermost struct.
+            let base = base.filter(|_| self.depth == 1);
+            match self.next(level, base)? {
+                Some((ty, value, js)) if is_nested(ty) => levels.push(self.enter(ty, value, js)?),
+                Some((ty, value, js)) => self.value(ty, value, js)?,
+                None => {
+                    self.depth = self.depth.saturating_sub(1);
+                    levels.pop();
+                }
+            }
         }
-        self.depth = self.depth.saturating_sub(1);
         Ok(())
     }
 
-    fn enter(&mut self) -> Result<(), Error> {
-        self.depth = self.depth.saturating_add(1);
+    /// Begins a value that has others in it.
+    fn enter<'v>(&mut self, ty: Type, value: &'v Value, js: bool) -> Result<Level<'a, 'v>, Error> {
         let limit = self.options.max_depth;
-        if self.depth > limit { Err(Error::new(ErrorKind::Depth { limit })) } else { Ok(()) }
+        if self.depth >= limit {
+            return Err(Error::new(ErrorKind::Depth { limit }));
+        }
+        let level = match (ty, value) {
+            (Type::Struct(id), Value::Struct(members)) => self.structure(id, members, js)?,
+            (Type::List(element) | Type::Set(element), Value::List(values)) => {
+                let element = self.d.ty(element);
+                let js = js && (!js_conv::is_integer(element) || js_conv::all_text(values));
+                wire::list_header(self.out, element.ttype(), values.len())?;
+                Level::List { element, values, next: 0, js }
+            }
+            (Type::List(element), Value::Bytes(bytes)) if self.d.ty(element) == Type::Byte => {
+                wire::list_header(self.out, TType::I8, bytes.len())?;
+                self.out.extend_from_slice(bytes);
+                Level::List { element: Type::Byte, values: &[], next: 0, js }
+            }
+            (Type::Map(key, item), Value::Map(pairs)) => {
+                let (key, item) = (self.d.ty(key), self.d.ty(item));
+                wire::map_header(self.out, key.ttype(), item.ttype(), pairs.len())?;
+                Level::Pairs { key, item, pairs, next: 0, at_value: true, js }
+            }
+            (Type::Map(key, item), Value::Struct(members)) => {
+                let (key, item) = (self.d.ty(key), self.d.ty(item));
+                wire::map_header(self.out, key.ttype(), item.ttype(), members.len())?;
+                Level::Members { key, item, members, next: 0, at_value: true, js }
+            }
+            _ => return Err(mismatch(ty, value)),
+        };
+        self.depth = self.depth.saturating_add(1);
+        Ok(level)
     }
 
-    fn structure(&mut self, id: StructId, value: &Value, js: bool, base: Option<&Base>) -> Result<(), Error> {
-        let Value::Struct(members) = value else { return Err(mismatch(Type::Struct(id), value)) };
-        let d = self.d;
+    fn structure<'v>(&self, id: StructId, members: &'v [(Box<str>, Value)], js: bool) -> Result<Level<'a, 'v>, Error> {
+        let d: &'a Descriptor = self.d;
         let fields = &d.structure(id).fields;
         let mut given = vec![None; fields.len()];
         for (name, value) in members {
@@ -203,17 +251,79 @@ impl<'a> ValueWriter<'a> {
                 None => {}
             }
         }
-        for (index, (field, given)) in fields.iter().zip(given).enumerate() {
-            match (given, base) {
-                (_, Some(base)) if field.base == Some(BaseKind::Base) => self.base(field, given, base)?,
-                (Some(value), _) => self.field(field, value, js)?,
-                // Of two fields with one name the earlier is none.
-                (None, _) if fields.index_of_key(&field.key) == Some(index) => self.missing(field)?,
-                (None, _) => {}
+        Ok(Level::Struct { fields, given, next: 0, current: None, js })
+    }
+
+    /// Writes what stands before the next value of a level, which is given; nothing where the level ends.
+    fn next<'v>(
+        &mut self,
+        level: &mut Level<'a, 'v>,
+        base: Option<&Base>,
+    ) -> Result<Option<(Type, &'v Value, bool)>, Error> {
+        match level {
+            Level::Struct { fields, given, next, current, js } => {
+                while let Some(field) = fields.get(*next) {
+                    let index = *next;
+                    *next = next.saturating_add(1);
+                    *current = Some(field);
+                    match (given.get(index).copied().flatten(), base) {
+                        (given, Some(base)) if field.base == Some(BaseKind::Base) => self.base(field, given, base)?,
+                        (Some(value), _) if self.is_mapped(field) => {
+                            *current = None;
+                            self.field(field, value, *js)?;
+                        }
+                        (Some(value), _) => {
+                            wire::field(self.out, field.ty.ttype(), field.id);
+                            return Ok(Some((field.ty, value, *js || self.has_js_conv(field))));
+                        }
+                        // Of two fields with one name the earlier is none.
+                        (None, _) if fields.index_of_key(&field.key) == Some(index) => {
+                            *current = None;
+                            self.missing(field)?;
+                        }
+                        (None, _) => {}
+                    }
+                }
+                *current = None;
+                wire::stop(self.out);
+                Ok(None)
+            }
+            Level::List { element, values, next, js } => {
+                while let Some(value) = values.get(*next) {
+                    *next = next.saturating_add(1);
+                    if !value.is_null() {
+                        return Ok(Some((*element, value, *js)));
+                    }
+                    self.zero(*element)?;
+                }
+                Ok(None)
+            }
+            Level::Pairs { key, item, pairs, next, at_value, js } => loop {
+                *at_value = !*at_value;
+                let Some((name, value)) = pairs.get(*next) else { return Ok(None) };
+                if !*at_value {
+                    return Ok(Some((*key, name, false)));
+                }
+                *next = next.saturating_add(1);
+                if !value.is_null() {
+                    return Ok(Some((*item, value, *js)));
+                }
+                self.zero(*item)?;
+            },
+            Level::Members { key, item, members, next, at_value, js } => {
+                while let Some((name, value)) = members.get(*next) {
+                    *next = next.saturating_add(1);
+                    *at_value = false;
+                    self.text_key(*key, name)?;
+                    *at_value = true;
+                    if !value.is_null() {
+                        return Ok(Some((*item, value, *js)));
+                    }
+                    self.zero(*item)?;
+                }
+                Ok(None)
             }
         }
-        wire::stop(self.out);
-        Ok(())
     }
 
     /// The members of defaults may have the names of the IDL.
@@ -241,51 +351,7 @@ impl<'a> ValueWriter<'a> {
             _ => Vec::new(),
         };
         wire::field(self.out, field.ty.ttype(), field.id);
-        base.write(&pairs, self.out).map_err(|error| error.inside(Step::Field(field.key.clone())))
-    }
-
-    fn list(&mut self, ty: Type, element: Type, value: &Value, js: bool) -> Result<(), Error> {
-        match value {
-            Value::List(elements) => {
-                let js = js && (!js_conv::is_integer(element) || js_conv::all_text(elements));
-                wire::list_header(self.out, element.ttype(), elements.len())?;
-                for (index, value) in elements.iter().enumerate() {
-                    self.element(element, value, js).map_err(|error| error.inside(Step::Index(index)))?;
-                }
-                Ok(())
-            }
-            Value::Bytes(bytes) if matches!((ty, element), (Type::List(_), Type::Byte)) => {
-                wire::list_header(self.out, element.ttype(), bytes.len())?;
-                self.out.extend_from_slice(bytes);
-                Ok(())
-            }
-            _ => Err(mismatch(ty, value)),
-        }
-    }
-
-    fn map(&mut self, ty: Type, key_type: Type, item: Type, value: &Value, js: bool) -> Result<(), Error> {
-        let count = match value {
-            Value::Map(pairs) => pairs.len(),
-            Value::Struct(members) => members.len(),
-            _ => return Err(mismatch(ty, value)),
-        };
-        wire::map_header(self.out, key_type.ttype(), item.ttype(), count)?;
-        match value {
-            Value::Map(pairs) => {
-                for (key, value) in pairs {
-                    self.value(key_type, key, false).map_err(|error| error.inside(Step::Key(label(key))))?;
-                    self.element(item, value, js).map_err(|error| error.inside(Step::Entry(label(key))))?;
-                }
-            }
-            Value::Struct(members) => {
-                for (name, value) in members {
-                    self.text_key(key_type, name).map_err(|error| error.inside(Step::Key(name.clone())))?;
-                    self.element(item, value, js).map_err(|error| error.inside(Step::Entry(name.clone())))?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
+        base.write(&pairs, self.out)
     }
 
     fn text_key(&mut self, ty: Type, text: &str) -> Result<(), Error> {
@@ -298,13 +364,70 @@ impl<'a> ValueWriter<'a> {
         }
     }
 
-    fn element(&mut self, ty: Type, value: &Value, js: bool) -> Result<(), Error> {
-        if value.is_null() { self.zero(ty) } else { self.value(ty, value, js) }
+    /// Whether the field has a value mapping of the user's own that counts.
+    fn is_mapped(&self, field: &Field) -> bool {
+        field.value_mapping.is_some() && self.options.value_mapping && !self.is_default
     }
 
     fn has_js_conv(&self, field: &Field) -> bool {
         field.js_conv && self.options.value_mapping && !self.is_default
     }
+}
+
+/// A value that is being written, and has others in it.
+enum Level<'a, 'v> {
+    Struct {
+        fields: &'a FieldSet,
+        given: Vec<Option<&'v Value>>,
+        next: usize,
+        current: Option<&'a Field>,
+        js: bool,
+    },
+    List {
+        element: Type,
+        values: &'v [Value],
+        next: usize,
+        js: bool,
+    },
+    Pairs {
+        key: Type,
+        item: Type,
+        pairs: &'v [(Value, Value)],
+        next: usize,
+        at_value: bool,
+        js: bool,
+    },
+    /// A map that has text as keys.
+    Members {
+        key: Type,
+        item: Type,
+        members: &'v [(Box<str>, Value)],
+        next: usize,
+        at_value: bool,
+        js: bool,
+    },
+}
+
+impl Level<'_, '_> {
+    /// Where in it an error is.
+    fn step(&self) -> Option<Step> {
+        match self {
+            Self::Struct { current, .. } => current.map(|field| Step::Field(field.key.clone())),
+            Self::List { next, .. } => next.checked_sub(1).map(Step::Index),
+            Self::Pairs { pairs, next, at_value: false, .. } => pairs.get(*next).map(|(key, _)| Step::Key(label(key))),
+            Self::Pairs { pairs, next, .. } => {
+                next.checked_sub(1).and_then(|at| pairs.get(at)).map(|(key, _)| Step::Entry(label(key)))
+            }
+            Self::Members { members, next, at_value, .. } => {
+                let (key, _) = next.checked_sub(1).and_then(|at| members.get(at))?;
+                Some(if *at_value { Step::Entry(key.clone()) } else { Step::Key(key.clone()) })
+            }
+        }
+    }
+}
+
+fn is_nested(ty: Type) -> bool {
+    matches!(ty, Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(..))
 }
 
 fn double(value: &Value) -> Result<f64, Error> {
