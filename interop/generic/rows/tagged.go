@@ -37,6 +37,8 @@ func untagAs(tag string, raw json.RawMessage) (any, error) {
 		return as[bool](raw)
 	case "i8":
 		return as[int8](raw)
+	case "u8": // no type of ours: how Kitex has the default of a byte
+		return as[uint8](raw)
 	case "i16":
 		return as[int16](raw)
 	case "i32":
