@@ -258,10 +258,7 @@ fn i_11_defaults_of_plain_types() {
     let d = descriptor(text);
     let defaults: Vec<_> = fields(&d).iter().map(|field| field.default.clone().unwrap()).collect();
     let bytes = Value::Bytes("x".into());
-    assert_eq!(
-        defaults,
-        [Value::I8(1), "x".into(), bytes, Value::Double(2.5), Value::Double(1.0), Value::Bool(false)]
-    );
+    assert_eq!(defaults, [Value::I8(1), "x".into(), bytes, Value::Double(2.5), Value::Double(1.0), Value::Bool(false)]);
 }
 
 const DEFAULTS_BASE: &str = "
@@ -349,7 +346,8 @@ fn i_19_a_streaming_function_with_two_arguments() {
 // I-20 is a test of the resolver (src/idl/names.rs); this is what it is for.
 #[test]
 fn i_20_a_name_belongs_to_the_include_before_its_last_dot() {
-    let d = build("include 'foo.bar.thrift' service S { void M(1: foo.bar.A a) }", &[("foo.bar.thrift", "struct A {}")]);
+    let d =
+        build("include 'foo.bar.thrift' service S { void M(1: foo.bar.A a) }", &[("foo.bar.thrift", "struct A {}")]);
     assert_eq!(&*structure(&d, "foo.bar.A").name, "foo.bar.A");
 }
 
@@ -433,7 +431,10 @@ fn i_26_types_that_are_none() {
 #[test]
 fn i_27_typedefs_that_go_in_circles() {
     let text = error("typedef A B typedef B A service S { void M(1: A a) }");
-    assert!(text.contains("typedefs can not be resolved: \"B\" in \"main.thrift\", \"A\" in \"main.thrift\""), "{text}");
+    assert!(
+        text.contains("typedefs can not be resolved: \"B\" in \"main.thrift\", \"A\" in \"main.thrift\""),
+        "{text}"
+    );
     let text = error("typedef list<A> A service S { void M(1: A a) }");
     assert!(text.contains("typedefs can not be resolved"), "{text}");
     let d = descriptor("typedef B A typedef list<C> B typedef i32 C service S { void M(1: A a) }");
@@ -460,9 +461,15 @@ fn i_29_defaults_that_are_none() {
         ("1: string a = 1", "26: type error: 'a' was declared as type string"),
         ("1: i32 a = A", "23: resolve default value of \"a\" of \"S\": undefined value: \"A\" from file main.thrift"),
         ("1: E a = A", "21: resolve default value of \"a\" of \"S\": undefined value: \"A\" from file main.thrift"),
-        ("1: i32 a = x.Y", "23: resolve default value of \"a\" of \"S\": undefined value: \"x.Y\" from file main.thrift"),
+        (
+            "1: i32 a = x.Y",
+            "23: resolve default value of \"a\" of \"S\": undefined value: \"x.Y\" from file main.thrift",
+        ),
         ("1: In a = {'y': 1}", "22: field \"y\" not found in \"In\" (\"main.thrift\")"),
-        ("1: In a = {y: 1}", "23: resolve default value of \"a\" of \"S\": undefined value: \"y\" from file main.thrift"),
+        (
+            "1: In a = {y: 1}",
+            "23: resolve default value of \"a\" of \"S\": undefined value: \"y\" from file main.thrift",
+        ),
         ("1: In a = {1: 1}", "22: expect literals as keys in default value of struct type 'a'"),
         ("1: In a = 1", "22: type error: 'a' was declared as type In"),
         ("1: In a = {'a': ''}", "22: type error: 'In.a' was declared as type i32"),
@@ -513,7 +520,12 @@ fn i_32_what_is_no_idl() {
     for (text, at, found, expected) in [
         ("\u{feff}service S {}", "1:1", "\"\\u{feff}\"", "a definition"),
         ("senum E { 'a' }", "1:1", "\"senum\"", "a definition"),
-        ("struct S {}\ninclude 'a.thrift'", "2:1", "\"include\"", "a definition (headers stand before all definitions)"),
+        (
+            "struct S {}\ninclude 'a.thrift'",
+            "2:1",
+            "\"include\"",
+            "a definition (headers stand before all definitions)",
+        ),
         ("struct S { 1: i32 a (foo) }", "1:25", "\")\"", "'='"),
         ("struct S { 1: i32 a (foo = 1) }", "1:28", "\"1\"", "a value in quotes"),
         ("struct S { 1: i32 a,; }", "1:21", "\";\"", "a field, or '}'"),
@@ -533,7 +545,11 @@ fn i_32_what_is_no_idl() {
         ("enum E { A = 'x' }", "1:14", "\"'\"", "an integer"),
     ] {
         let error = Idl::from_text(text).unwrap_err();
-        assert_eq!(error.to_string(), format!("main.thrift:{at}: parse error near {found}: expected {expected}"), "{text}");
+        assert_eq!(
+            error.to_string(),
+            format!("main.thrift:{at}: parse error near {found}: expected {expected}"),
+            "{text}"
+        );
         assert_eq!((error.expected(), error.found()), (Some(expected), Some(found)));
         let at = format!("{}:{}", error.line().unwrap(), error.column().unwrap());
         assert!(error.to_string().contains(&at));

@@ -129,9 +129,11 @@ impl Builder {
         for chosen in chosen {
             let mut next = Some(chosen);
             while let Some((number, service)) = next.and_then(|number| Some((number, services.get(number)?))) {
-                if visited.insert(number) {
-                    draft.add_service(service)?;
+                // Its ancestors were visited along with it.
+                if !visited.insert(number) {
+                    break;
                 }
+                draft.add_service(service)?;
                 next = service.extends;
             }
         }
