@@ -19,6 +19,7 @@ pub use fields::FieldSet;
 pub(crate) use plan::{KeyText, Plan, RankSets, Slot};
 pub use resolve::{BuildError, Builder, ParseMode};
 
+use crate::error::{Error, ErrorKind};
 use crate::idl::Idl;
 use crate::value::Value;
 
@@ -330,6 +331,16 @@ impl Descriptor {
     #[must_use]
     pub fn function(&self, name: &str) -> Option<&Function> {
         self.functions_by_name.get(name).and_then(|&at| self.functions.get(at))
+    }
+
+    /// The method of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownMethod`] where there is none.
+    pub fn method(&self, name: &str) -> Result<&Function, Error> {
+        self.function(name)
+            .ok_or_else(|| Error::new(ErrorKind::UnknownMethod { service: self.name.clone(), method: name.into() }))
     }
 
     /// The type behind an id.

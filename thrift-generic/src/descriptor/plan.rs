@@ -100,7 +100,7 @@ impl KeyText {
     }
 
     /// `,"key":` and how many of these bytes count; none if it is too long for that.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn padded(&self) -> Option<(&[u8; Self::PADDED_LEN], usize)> {
         (self.len != 0).then_some((&self.padded, usize::from(self.len)))
     }
@@ -111,7 +111,7 @@ impl KeyText {
     }
 
     /// Whether [`KeyText::text`] is no good where `<`, `>` and `&` are to be escaped.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn minds_html(&self) -> bool {
         self.html.is_some()
     }
@@ -122,7 +122,7 @@ impl KeyText {
     }
 
     /// What follows `"key":`, if `json` begins with exactly that.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn strip<'j>(&self, json: &'j [u8]) -> Option<&'j [u8]> {
         let len = usize::from(self.len);
         if len == 0 {
@@ -221,13 +221,13 @@ impl Plan {
     }
 
     /// The fields, in declaration order.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn slots(&self) -> &[Slot] {
         &self.slots
     }
 
     /// The sets of ranks 0 to 63, 64 to 127 and so on; one at the least.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn sets(&self) -> &[RankSets] {
         &self.sets
     }

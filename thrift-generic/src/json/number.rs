@@ -9,7 +9,7 @@ pub(super) struct Number<'j> {
 }
 
 /// An integer that fits 64 bits, and what follows it. `None`: something else, or too close to the end of the text.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(super) fn integer(text: &[u8]) -> Option<(i64, &[u8])> {
     let (negative, digits) = match text.split_first() {
         Some((b'-', digits)) => (true, digits),
@@ -42,7 +42,7 @@ pub(super) fn integer(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// The number that the digits at the front are, eight at the most, and how many they are.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn up_to_eight_digits(text: &[u8]) -> Option<(u64, usize)> {
     let word = u64::from_le_bytes(*text.first_chunk::<8>()?) ^ 0x3030_3030_3030_3030;
     // The highest bit of each byte that is no digit; wrong ones can only follow a right one.
@@ -57,7 +57,7 @@ fn up_to_eight_digits(text: &[u8]) -> Option<(u64, usize)> {
     Some((low.wrapping_add(high) >> 32, usize::try_from(bits >> 3).ok()?))
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn power_of_ten(exponent: usize) -> Option<u64> {
     const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
     POWERS.get(exponent).copied()
@@ -192,7 +192,7 @@ impl Decimal {
         Some(decimal)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn push(&mut self, text: &[u8]) {
         let end = self.len.wrapping_add(text.len());
         if let Some(room) = self.bytes.get_mut(self.len..end) {
@@ -201,7 +201,7 @@ impl Decimal {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn parts(&self) -> (&[u8; Self::MAX_LEN], usize) {
         (&self.bytes, self.len)
     }

@@ -29,7 +29,7 @@ impl<'o> Out<'o> {
     }
 
     /// How many bytes are in front of the next one, with those that were there before.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn pos(&self) -> usize {
         self.pos
     }
@@ -50,7 +50,7 @@ impl<'o> Out<'o> {
     }
 
     /// Takes back what was written since `pos`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn back_to(&mut self, pos: usize) {
         self.pos = pos.clamp(self.start, self.pos);
     }
@@ -60,13 +60,13 @@ impl<'o> Out<'o> {
         self.pos = self.start;
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn put<const N: usize>(&mut self, bytes: &[u8; N]) {
         self.put_part(bytes, N);
     }
 
     /// Stores all of `bytes`, of which only `keep` count.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn put_part<const N: usize>(&mut self, bytes: &[u8; N], keep: usize) {
         match self.buffer.get_mut(self.pos..).and_then(|room| room.first_chunk_mut::<N>()) {
             Some(room) => *room = *bytes,
@@ -84,7 +84,7 @@ impl<'o> Out<'o> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn put_slice(&mut self, bytes: &[u8]) {
         if let Some(room) = self.room(bytes.len()) {
             room.copy_from_slice(bytes);
@@ -93,7 +93,7 @@ impl<'o> Out<'o> {
     }
 
     /// The next `len` bytes, which count once [`Out::advance`] says so.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
         if self.buffer.len().wrapping_sub(self.pos) < len {
             self.grow(len);
@@ -102,13 +102,13 @@ impl<'o> Out<'o> {
     }
 
     /// Counts `len` bytes of what [`Out::room`] gave.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn advance(&mut self, len: usize) {
         self.pos = self.pos.wrapping_add(len).min(self.buffer.len());
     }
 
     /// Overwrites bytes that were written before.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn patch<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
         if let Some(place) = self.buffer.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<N>()) {
             *place = bytes;

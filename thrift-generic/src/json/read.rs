@@ -92,7 +92,7 @@ impl<'a> Reader<'a, '_> {
         self.whole.len().wrapping_sub(self.rest.len())
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn take<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Error> {
         match self.rest.split_first_chunk::<N>() {
             Some((bytes, rest)) => {
@@ -110,7 +110,7 @@ impl<'a> Reader<'a, '_> {
         Error::from(DecodeError::Truncated { field, offset, expected, actual }).at(offset)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn count(&mut self, field: &'static str) -> Result<usize, Error> {
         let count = i32::from_be_bytes(self.take(field)?);
         match usize::try_from(count) {
@@ -127,7 +127,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// The bytes of a string or binary.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn bytes(&mut self) -> Result<&'a [u8], Error> {
         let len = self.count("string length")?;
         match self.rest.split_at_checked(len) {
@@ -140,7 +140,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// The header of the next field; `None` at the end of the struct.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn field_header(&mut self) -> Result<Option<(TType, i16)>, Error> {
         match self.rest {
             [0, rest @ ..] => {
@@ -222,7 +222,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Whether a value on the wire is of the type; `false` where it is not and is to be skipped.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn is_type(&self, ty: Type, ttype: TType) -> Result<bool, Error> {
         if ttype == ty.ttype() { Ok(true) } else { self.is_another_type(ty, ttype) }
     }
@@ -238,7 +238,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// The type of elements or keys, which has to be the declared one.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn check_element(&self, ty: Type, ttype: TType) -> Result<(), Error> {
         if ttype == ty.ttype() { Ok(()) } else { self.check_other_element(ty, ttype) }
     }
@@ -254,6 +254,17 @@ impl<'a> Reader<'a, '_> {
 
     #[inline]
     pub(super) fn value(&mut self, ty: Type, js: bool, depth: usize) -> Result<(), Error> {
+        // What nests is apart from what does not, so that the stack of an unoptimized build holds as deep.
+        match ty {
+            Type::Struct(id) => self.structure(id, js && self.lenient, depth),
+            Type::List(element) | Type::Set(element) => self.list(element, js, depth),
+            Type::Map(key, value) => self.map(key, value, js, depth),
+            _ => self.scalar(ty, js),
+        }
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn scalar(&mut self, ty: Type, js: bool) -> Result<(), Error> {
         match ty {
             Type::Bool => {
                 let [byte] = self.take("bool")?;
@@ -299,15 +310,12 @@ impl<'a> Reader<'a, '_> {
             }
             Type::String => return self.string(),
             Type::Binary => return self.binary(),
-            Type::Struct(id) => return self.structure(id, js && self.lenient, depth),
-            Type::List(element) | Type::Set(element) => return self.list(element, js, depth),
-            Type::Map(key, value) => return self.map(key, value, js, depth),
-            Type::Void => return Err(Error::new(ErrorKind::Unsupported("void has no value".into()))),
+            _ => return Err(Error::new(ErrorKind::Unsupported("void has no value".into()))),
         }
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn integer<I: itoa::Integer>(&mut self, number: I, quoted: bool) {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(number).as_bytes();
@@ -320,7 +328,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn double(&mut self, number: f64, quoted: bool) -> Result<(), Error> {
         let Some(decimal) = Decimal::json(number, self.lenient) else { return self.no_number(number) };
         if quoted {
@@ -356,7 +364,7 @@ impl<'a> Reader<'a, '_> {
         Err(Error::new(ErrorKind::Value { expected: "double", found, reason }).at(self.offset().saturating_sub(8)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn string(&mut self) -> Result<(), Error> {
         let len = self.count("string length")?;
         let text = self.rest;
@@ -375,7 +383,7 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn escaped(&mut self, text: &[u8], len: usize) {
         if self.options.escape_html {
             text::escape::<true>(text, len, &mut self.out);
@@ -406,7 +414,7 @@ impl<'a> Reader<'a, '_> {
         self.out.put(b"\"");
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn binary(&mut self) -> Result<(), Error> {
         if !self.options.base64 {
             return self.string();
@@ -474,7 +482,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// A key, between quotes that are there already.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn key(&mut self, ty: Type) -> Result<(), Error> {
         match ty {
             Type::String => {
@@ -637,7 +645,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// `,"key":`; the comma becomes a brace where it is the first.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn member_name(&mut self, key: &KeyText) {
         match key.padded() {
             Some((bytes, len)) if !(self.options.escape_html && key.minds_html()) => self.out.put_part(bytes, len),
@@ -651,7 +659,7 @@ impl<'a> Reader<'a, '_> {
         self.out.put_slice(if self.options.escape_html { key.html_text() } else { key.text() });
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn begin(&mut self, plan: &Plan) -> Seen {
         let seen = Seen { first: 0, spilled: self.spill.len() };
         let more = plan.sets().len().wrapping_sub(1);
@@ -662,7 +670,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Notes a field; whether it was there before.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn see(&mut self, seen: &mut Seen, rank: u16) -> bool {
         let bit = 1u64 << (rank & 63);
         if rank < 64 {
@@ -682,7 +690,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Shows the fields that are not there and should be.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn absent(&mut self, structure: &'a Struct, seen: Seen, js: bool) -> Result<(), Error> {
         if let [only] = structure.fields.plan().sets() {
             if self.wanted(only) & !seen.first != 0 {
@@ -695,7 +703,7 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn wanted(&self, sets: &RankSets) -> u64 {
         if self.is_default {
             return 0;
@@ -770,7 +778,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// One level deeper.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn deeper(&self, depth: usize) -> Result<usize, Error> {
         match depth.checked_sub(1) {
             Some(depth) => Ok(depth),

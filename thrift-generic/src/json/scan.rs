@@ -51,7 +51,7 @@ impl<'j> Scanner<'j> {
     }
 
     /// The first byte that is no white space; it stays.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn peek(&mut self) -> Option<u8> {
         match self.rest.first() {
             Some(&byte) if byte > b' ' => Some(byte),
@@ -71,13 +71,13 @@ impl<'j> Scanner<'j> {
     }
 
     /// Passes one byte.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn pass(&mut self) {
         self.rest = self.rest.get(1..).unwrap_or_default();
     }
 
     /// Passes this byte, after white space.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn expect(&mut self, byte: u8, name: &'static str) -> Result<(), Error> {
         if self.peek() != Some(byte) {
             return Err(self.syntax(name));
@@ -87,7 +87,7 @@ impl<'j> Scanner<'j> {
     }
 
     /// After a value: passes a comma, and white space behind it, and gives `true`; or passes `end`, and gives `false`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn another(&mut self, end: u8, name: &'static str) -> Result<bool, Error> {
         match self.peek() {
             Some(b',') => {
@@ -103,7 +103,7 @@ impl<'j> Scanner<'j> {
     }
 
     /// Passes a word.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn word(&mut self, word: &'static [u8]) -> Result<(), Error> {
         match self.rest.strip_prefix(word) {
             Some(after) => {
@@ -195,7 +195,7 @@ impl<'j> Scanner<'j> {
     }
 
     /// One level deeper, of which there are `depth` left of `limit`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn deeper(&self, depth: usize, limit: usize) -> Result<usize, Error> {
         match depth.checked_sub(1) {
             Some(depth) => Ok(depth),

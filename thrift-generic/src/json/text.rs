@@ -61,7 +61,7 @@ fn unescape_end<'j>(mut rest: &'j [u8], lenient: bool, out: &mut Out<'_>) -> Res
 }
 
 /// Resolves the escape whose backslash has just been passed, and all that follow it at once.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn escapes<'j>(mut rest: &'j [u8], lenient: bool, out: &mut Out<'_>) -> Result<&'j [u8], BadString<'j>> {
     loop {
         let Some((&letter, after)) = rest.split_first() else { return Err(BadString { fault: Fault::End, rest }) };
@@ -112,7 +112,7 @@ fn unicode<'j>(rest: &'j [u8], lenient: bool, out: &mut Out<'_>) -> Result<&'j [
 }
 
 /// Four hexadecimal digits.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn hex(rest: &[u8]) -> Option<(u32, &[u8])> {
     let (digits, after) = rest.split_first_chunk::<4>()?;
     let [a, b, c, d] = digits.map(|digit| HEX.get(usize::from(digit)).copied().unwrap_or(BAD));
@@ -188,7 +188,7 @@ fn escape_end<const HTML: bool>(mut rest: &[u8], out: &mut Out<'_>) {
 }
 
 /// Escapes the first byte, if it needs that, and gives the number of bytes dealt with.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn escape_one<const HTML: bool>(rest: &[u8], out: &mut Out<'_>) -> Option<usize> {
     let byte = *rest.first()?;
     let table = if HTML { &ESCAPED_HTML } else { &ESCAPED };
@@ -214,14 +214,14 @@ fn escape_one<const HTML: bool>(rest: &[u8], out: &mut Out<'_>) -> Option<usize>
 }
 
 /// The bytes that are a quote or a backslash.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn quotes(chunk: &[u8; 16]) -> u32 {
     let chunk = u8x16::new(*chunk);
     (chunk.simd_eq(u8x16::splat(b'"')) | chunk.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
 }
 
 /// The bytes that can't stand in a JSON string as they are; with `HTML`, also those that might not.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn specials<const HTML: bool>(chunk: &[u8; 16]) -> u32 {
     let chunk = u8x16::new(*chunk);
     let control = chunk.min(u8x16::splat(0x1f)).simd_eq(chunk);
@@ -236,7 +236,7 @@ fn specials<const HTML: bool>(chunk: &[u8; 16]) -> u32 {
     (control | backslash | quote | angle | separator).to_bitmask()
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn to_usize(bits: u32) -> usize {
     usize::try_from(bits).unwrap_or(usize::MAX)
 }

@@ -122,6 +122,17 @@ impl<'a, 'o> Writer<'a, 'o> {
     /// A value that is not null.
     #[inline]
     pub(crate) fn value(&mut self, ty: Type, js: bool, depth: usize) -> Result<(), Error> {
+        // What nests is apart from what does not, so that the stack of an unoptimized build holds as deep.
+        match ty {
+            Type::Struct(id) => self.structure(id, depth),
+            Type::List(element) | Type::Set(element) => self.list(ty, element, js, depth),
+            Type::Map(key, value) => self.map(ty, key, value, js, depth),
+            _ => self.scalar(ty, js),
+        }
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn scalar(&mut self, ty: Type, js: bool) -> Result<(), Error> {
         match ty {
             Type::Bool => {
                 let value = match self.scan.peek() {
@@ -153,15 +164,12 @@ impl<'a, 'o> Writer<'a, 'o> {
             }
             Type::String => return self.string(ty, js),
             Type::Binary => return self.binary(),
-            Type::Struct(id) => return self.structure(id, depth),
-            Type::List(element) | Type::Set(element) => return self.list(ty, element, js, depth),
-            Type::Map(key, value) => return self.map(ty, key, value, js, depth),
-            Type::Void => return Err(Error::new(ErrorKind::Unsupported("void has no value".into()))),
+            _ => return Err(Error::new(ErrorKind::Unsupported("void has no value".into()))),
         }
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn integer(&mut self, ty: Type, js: bool) -> Result<i64, Error> {
         self.scan.peek();
         match number::integer(self.scan.rest) {
@@ -214,7 +222,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         values.iter().find_map(|(known, number)| (known.as_bytes() == name).then_some(i64::from(*number)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn double(&mut self, js: bool) -> Result<f64, Error> {
         self.scan.peek();
         let rest = self.scan.rest;
@@ -282,7 +290,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn string(&mut self, ty: Type, js: bool) -> Result<(), Error> {
         if self.scan.peek() != Some(b'"') {
             return self.string_of_another_kind(ty, js);
@@ -323,7 +331,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         self.end_bytes(at)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn binary(&mut self) -> Result<(), Error> {
         if !self.options.base64 {
             return self.string(Type::Binary, false);
@@ -350,7 +358,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         self.base64(&text)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn base64(&mut self, text: &[u8]) -> Result<(), Error> {
         let at = self.begin_bytes();
         match base64::decode(text, &mut self.out) {
@@ -362,7 +370,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn begin_bytes(&mut self) -> usize {
         let at = self.out.pos();
         self.out.put(&[0; 4]);
@@ -370,7 +378,7 @@ impl<'a, 'o> Writer<'a, 'o> {
     }
 
     /// Puts the length in front of what was written since [`Writer::begin_bytes`].
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn end_bytes(&mut self, at: usize) -> Result<(), Error> {
         let len = self.out.pos().wrapping_sub(at).wrapping_sub(4);
         let Ok(short) = i32::try_from(len) else { return Err(too_long("string", len)) };
@@ -423,7 +431,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         self.count(at.wrapping_add(1), 1)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn count(&mut self, at: usize, count: usize) -> Result<(), Error> {
         let Ok(short) = i32::try_from(count) else { return Err(too_long("count", count)) };
         self.out.patch(at, short.to_be_bytes());
@@ -499,7 +507,7 @@ impl<'a, 'o> Writer<'a, 'o> {
     }
 
     /// A key, which is always text.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn key(&mut self, ty: Type) -> Result<(), Error> {
         if self.scan.peek() != Some(b'"') {
             return Err(self.scan.syntax("a key"));
@@ -630,18 +638,12 @@ impl<'a, 'o> Writer<'a, 'o> {
         let mut expected = 0usize;
         loop {
             // Members mostly come in the order of the fields.
-            let slot = match plan.slots().get(expected) {
-                Some(slot) => match slot.key.strip(self.scan.rest) {
-                    Some(rest) => {
-                        self.scan.rest = rest;
-                        slot
-                    }
-                    None => match self.member(plan, &mut expected)? {
-                        Some(slot) => slot,
-                        None if self.unknown(depth)? => continue,
-                        None => break,
-                    },
-                },
+            let guess = plan.slots().get(expected);
+            let slot = match guess.and_then(|slot| Some((slot, slot.key.strip(self.scan.rest)?))) {
+                Some((slot, rest)) => {
+                    self.scan.rest = rest;
+                    slot
+                }
                 None => match self.member(plan, &mut expected)? {
                     Some(slot) => slot,
                     None if self.unknown(depth)? => continue,
@@ -664,7 +666,7 @@ impl<'a, 'o> Writer<'a, 'o> {
     }
 
     /// The value of a field, which may be null.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn field(
         &mut self,
         slot: &Slot,
@@ -765,7 +767,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         self.end(structure, seen, base)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn begin(&mut self, plan: &Plan) -> Seen {
         let seen = Seen { first: 0, spilled: self.spill.len() };
         let more = plan.sets().len().wrapping_sub(1);
@@ -775,7 +777,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         seen
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn see(&mut self, seen: &mut Seen, rank: u16) {
         let bit = 1u64 << (rank & 63);
         if rank < 64 {
@@ -785,7 +787,7 @@ impl<'a, 'o> Writer<'a, 'o> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn is_seen(&self, seen: &Seen, rank: u16) -> bool {
         let bit = 1u64 << (rank & 63);
         if rank < 64 {
@@ -795,7 +797,7 @@ impl<'a, 'o> Writer<'a, 'o> {
     }
 
     /// Writes the fields that must be there and are not, and ends the struct.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn end(&mut self, structure: &'a Struct, seen: Seen, base: Option<&Base>) -> Result<(), Error> {
         let sets = structure.fields.plan().sets();
         if let ([only], None) = (sets, base) {
@@ -811,7 +813,7 @@ impl<'a, 'o> Writer<'a, 'o> {
     }
 
     /// The fields that may not be left out.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn must(&self, sets: &RankSets, base: Option<&Base>) -> u64 {
         let when = |yes: bool| if yes { u64::MAX } else { 0 };
         // Those that are to be refused are among them.
