@@ -1,9 +1,11 @@
 //! The command line: one file a command.
 
+mod call;
 mod check;
 mod demo;
 mod json;
 mod run;
+mod schema;
 mod sniff;
 
 use std::path::PathBuf;
@@ -46,6 +48,8 @@ enum Command {
         #[arg(long, short)]
         config: PathBuf,
     },
+    /// Make one call or stream, by an IDL, in JSON.
+    Call(Box<call::Call>),
     /// Tell what some bytes are, and print them frame by frame.
     Sniff(sniff::Sniff),
 }
@@ -59,19 +63,31 @@ enum LogFormat {
 /// Runs the command of the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    log_to_stderr(arguments.log_format);
-    match arguments.command.unwrap_or(Command::Run { config: None }) {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _printed = error.print();
+            // The codes of `call` say how a call went; its own mistakes are the first.
+            let calls = std::env::args().nth(1).is_some_and(|command| command == "call");
+            return if error.use_stderr() { if calls { 1 } else { USAGE } } else { 0 }.into();
+        }
+    };
+    let command = arguments.command.unwrap_or(Command::Run { config: None });
+    // What is printed by a tool is its answer; the proxy's own remarks are for who asks.
+    let level = if matches!(command, Command::Call(_) | Command::Sniff(_)) { "error" } else { "info" };
+    log_to_stderr(arguments.log_format, level);
+    match command {
         Command::Run { config: Some(config) } => run::run(&config),
         Command::Run { config: None } => demo::run(demo::Calls::None),
         Command::Demo { once } => demo::run(if once { demo::Calls::Only } else { demo::Calls::First }),
         Command::Check { config } => check::check(&config),
+        Command::Call(options) => call::call(&options),
         Command::Sniff(options) => sniff::sniff(&options),
     }
 }
 
-fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+fn log_to_stderr(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

@@ -125,10 +125,9 @@ impl Client {
     ) -> Result<ClientStream, Fault> {
         let mut head = Box::new(invocation.head(transport, &self.downstream)?);
         head.deadline = deadline;
-        let form = stream::Form::new(transport, invocation.method.as_bytes())?;
         let opening = self.cluster.open_over(transport, head);
         let side = within(deadline, invocation.timeout, opening).await?;
-        Ok(ClientStream::new(side, form, self.max_message, deadline.zip(invocation.timeout)))
+        Ok(ClientStream::new(side, self.max_message, deadline.zip(invocation.timeout)))
     }
 
     async fn call_over_grpc(
@@ -289,7 +288,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn build(self) -> Client {
         let cluster = config::Cluster {
-            name: self.address.clone(),
+            name: "client".to_owned(),
             endpoints: vec![config::Endpoint { address: self.address, weight: defaults::WEIGHT }],
             pingpong: Some(self.calls),
             streaming: Some(self.streams),

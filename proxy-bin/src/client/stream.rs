@@ -4,32 +4,21 @@ use std::future::poll_fn;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use grpc_frame::http2::ErrorCode;
-use grpc_frame::message::{CompressedFlag, Head};
 use grpc_frame::status::Code;
-use ttstream::{Frame, StreamEncoder};
 
 use crate::client::timed_out;
 use crate::rpc::stream::{Closed, Data, End, Event, Framing, Metadata, Reset, Side, StreamOutcome};
-use crate::rpc::{Fault, FaultKind, StreamTransport};
+use crate::rpc::{Fault, FaultKind};
 use crate::wire::ttstream::{Messages, exception_of_reset};
 
 /// A stream towards a backend. Sending and receiving may go on at the same time, in one task: `tokio::join!` them, or
 /// `select!` between them. Dropped before its end, it is given up.
 pub struct ClientStream {
     side: RefCell<Box<dyn Side>>,
-    form: Form,
     state: RefCell<State>,
     deadline: Option<(Instant, Duration)>,
-}
-
-/// How messages leave.
-pub(super) enum Form {
-    /// With gRPC's prefix.
-    Prefixed,
-    /// Each in a frame.
-    Frames(StreamEncoder),
 }
 
 struct State {
@@ -44,44 +33,13 @@ struct State {
     half_closed: bool,
 }
 
-impl Form {
-    pub(super) fn new(transport: StreamTransport, method: &[u8]) -> Result<Self, Fault> {
-        match transport {
-            StreamTransport::Grpc => Ok(Self::Prefixed),
-            StreamTransport::TtStream => StreamEncoder::new(1, method).map(Self::Frames).map_err(unfit),
-        }
-    }
-
-    fn data(&self, message: Bytes, last: bool) -> Option<Data> {
-        match self {
-            Self::Prefixed => {
-                let head = Head::new(CompressedFlag::PLAIN, message.len()).ok()?.encode();
-                let bytes = [&head, &message[..]].concat().into();
-                Some(Data { bytes, framing: Framing::Prefixed, last })
-            }
-            Self::Frames(encoder) => {
-                let mut frame = BytesMut::new();
-                encoder.data(message.len(), &mut frame).ok()?;
-                frame.extend_from_slice(&message);
-                let frame = Frame::parse(frame.freeze()).ok()?;
-                Some(Data { bytes: frame.payload(), framing: Framing::Message(Some(frame)), last })
-            }
-        }
-    }
-}
-
 /// What has no form in the protocol.
 pub(super) fn unfit(why: impl Display) -> Fault {
     Fault::unsent(FaultKind::NotConvertible, format!("no opening of a stream: {why}"))
 }
 
 impl ClientStream {
-    pub(super) fn new(
-        side: Box<dyn Side>,
-        form: Form,
-        max_message: usize,
-        deadline: Option<(Instant, Duration)>,
-    ) -> Self {
+    pub(super) fn new(side: Box<dyn Side>, max_message: usize, deadline: Option<(Instant, Duration)>) -> Self {
         let state = State {
             messages: Messages::new(max_message),
             framed: None,
@@ -91,7 +49,7 @@ impl ClientStream {
             fault: None,
             half_closed: false,
         };
-        Self { side: RefCell::new(side), form, state: RefCell::new(state), deadline }
+        Self { side: RefCell::new(side), state: RefCell::new(state), deadline }
     }
 
     /// Sends one message: ready once there was room for it.
@@ -116,7 +74,8 @@ impl ClientStream {
         if self.state.borrow().half_closed {
             return Err(Closed);
         }
-        let mut event = Some(Event::Data(self.form.data(message, last).ok_or(Closed)?));
+        // Each driver gives a message the prefix or the frame that it has on its transport.
+        let mut event = Some(Event::Data(Data { bytes: message, framing: Framing::Message(None), last }));
         self.state.borrow_mut().half_closed = last;
         let sent = poll_fn(|cx| {
             let mut side = self.side.borrow_mut();

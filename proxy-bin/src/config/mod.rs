@@ -1,7 +1,7 @@
 //! The configuration: a file model that knows TOML (`file`), and this checked form that the stages are built from.
 
 mod file;
-mod units;
+pub(crate) mod units;
 
 use std::net::SocketAddr;
 use std::path::Path;

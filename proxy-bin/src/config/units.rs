@@ -14,18 +14,23 @@ pub(crate) struct Size(pub(crate) u64);
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed(deserializer, "a time with its unit (us, ms, s, m, h), like \"250ms\"", |text| {
-            let (number, unit) = split(text)?;
-            let micros = match unit {
-                "us" => 1,
-                "ms" => 1_000,
-                "s" => 1_000_000,
-                "m" => 60_000_000,
-                "h" => 3_600_000_000,
-                _ => return None,
-            };
-            number.checked_mul(micros).map(|micros| Self(Duration::from_micros(micros)))
-        })
+        parsed(deserializer, "a time with its unit (us, ms, s, m, h), like \"250ms\"", Self::parse)
+    }
+}
+
+impl Time {
+    /// Reads a number with its unit.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (number, unit) = split(text)?;
+        let micros = match unit {
+            "us" => 1,
+            "ms" => 1_000,
+            "s" => 1_000_000,
+            "m" => 60_000_000,
+            "h" => 3_600_000_000,
+            _ => return None,
+        };
+        number.checked_mul(micros).map(|micros| Self(Duration::from_micros(micros)))
     }
 }
 

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 
+use crate::cli::schema::{IdlOptions, Schema};
 use crate::cli::sniff::body::{Bodies, Way};
 use crate::cli::sniff::flow::{Flow, Piece, Shared};
 use crate::cli::sniff::input::Input;
@@ -31,6 +32,8 @@ pub(crate) struct Sniff {
     /// The file, `-` for standard input: the bytes themselves, a hex dump of any usual style, pcap or pcapng.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    idl: IdlOptions,
     /// Don't guess: this is what it is.
     #[arg(long = "as", value_enum, value_name = "WHAT")]
     forced: Option<As>,
@@ -77,10 +80,17 @@ pub(crate) fn sniff(options: &Sniff) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let schema = match options.idl.idl.as_ref().map(|path| Schema::load(&options.idl, path)).transpose() {
+        Ok(schema) => schema,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let mut printer = Printer {
         out: io::BufWriter::new(io::stdout().lock()),
         text: Text::new(Style { full: options.full, hex: options.hex }),
-        bodies: Bodies::default(),
+        bodies: Bodies { schema },
         forced: options.forced,
     };
     match printer.print(input) {
