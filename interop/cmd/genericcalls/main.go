@@ -12,6 +12,7 @@ import (
 	"github.com/cloudwego/kitex/pkg/klog"
 
 	"interop/generic/calls"
+	"interop/generic/web"
 	"interop/matrix"
 )
 
@@ -23,6 +24,7 @@ func main() {
 	flag.StringVar(&l.TransportFilter, "transport", "", "play transports whose name contains this")
 	peer := flag.String("peer", "bin/generic-peer", "our server; with none, only the direct outcomes are made")
 	binary := flag.String("proxy", os.Getenv("PROXY_BIN"), "the proxy's binary, for its tool and its gateway; with none, neither is played")
+	browser := flag.String("browser", "chromium", "the browser's binary")
 	only := flag.String("part", "", "play the part whose name contains this: server, tool, gateway")
 	flag.BoolVar(&l.Verbose, "v", false, "print every outcome")
 	flag.Parse()
@@ -45,6 +47,10 @@ func main() {
 	play("server", l.Run)
 	if *binary != "" {
 		play("tool", func(w io.Writer) (calls.Report, error) { return l.RunTool(w, *binary) })
+	}
+	if *binary != "" {
+		gateway := web.Lab{Proxy: *binary, IDL: l.IDL, Browser: *browser, Verbose: l.Verbose}
+		play("gateway", gateway.Run)
 	}
 	fmt.Printf("\n%d the same, %d differ as listed, %d fail\n", total.Same, total.Listed, total.Failed+total.Sense)
 	if total.Failed+total.Sense > 0 {

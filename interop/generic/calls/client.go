@@ -165,6 +165,30 @@ func (c *Caller) form(method string, in Input, stream bool) (any, error) {
 // Call is one call; what came back is told in words that can be compared.
 func (c *Caller) Call(method string, in Input) string { return c.CallWith(method, in) }
 
+// Response is an HTTP call, with the response as it is.
+func (c *Caller) Response(r *Request) (response *generic.HTTPResponse, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	request, err := Input{HTTP: r}.request()
+	if err != nil {
+		return nil, err
+	}
+	got, err := c.cli.GenericCall(ctx, "", request)
+	if err != nil {
+		return nil, err
+	}
+	response, _ = got.(*generic.HTTPResponse)
+	return response, nil
+}
+
+// Jsonable makes what encoding/json takes of a response's body.
+func Jsonable(v any) any { return rows.Jsonable(v) }
+
 // CallWith is Call with options of Kitex's.
 func (c *Caller) CallWith(method string, in Input, opts ...callopt.Option) (told string) {
 	defer c.recovered(&told)
@@ -296,7 +320,7 @@ func (c *Caller) shown(response any, bare bool) string {
 		if c.Kind == Map {
 			return rows.Tag(v)
 		}
-		return "text " + canonical(v)
+		return "text " + Canonical(v)
 	case *generic.HTTPResponse:
 		return shownHTTP(v)
 	case []byte:
@@ -324,8 +348,8 @@ func (c *Caller) shownBytes(b []byte) string {
 	return fmt.Sprintf("%d bytes %.64x", len(b), b)
 }
 
-// canonical brings JSON into one form; other text stays.
-func canonical(text string) string {
+// Canonical brings JSON into one form; other text stays.
+func Canonical(text string) string {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	var v any
@@ -354,9 +378,9 @@ func shownHTTP(r *generic.HTTPResponse) string {
 	if err != nil {
 		return "harness: " + err.Error()
 	}
-	out := fmt.Sprintf("status %d %s %s", r.StatusCode, headers, canonical(string(body)))
+	out := fmt.Sprintf("status %d %s %s", r.StatusCode, headers, Canonical(string(body)))
 	if len(r.RawBody) > 0 {
-		out += " raw " + canonical(string(r.RawBody))
+		out += " raw " + Canonical(string(r.RawBody))
 	}
 	return out
 }

@@ -113,7 +113,7 @@ func (l *Lab) part(w io.Writer, name string, unknown bool, cases []Case, used ma
 				}
 			}
 			report.Add(cell)
-			fmt.Fprintf(&line, " %15s", cell.short())
+			fmt.Fprintf(&line, " %15s", cell.Short())
 		}
 		if strings.Trim(line.String(), " -") != "" {
 			fmt.Fprintf(w, "  %-20s%s\n%s", kind, line.String(), details.String())
@@ -122,7 +122,8 @@ func (l *Lab) part(w io.Writer, name string, unknown bool, cases []Case, used ma
 	return report, nil
 }
 
-func (r Report) short() string {
+// Short is the counts of a cell.
+func (r Report) Short() string {
 	if r.Same+r.Listed+r.Failed+r.Sense == 0 {
 		return "-"
 	}

@@ -79,7 +79,7 @@ func (t *Tool) Call(method string, in Input) string {
 	if method == "Tell" && stdout == "" {
 		return "nil" // a oneway call has nothing to print
 	}
-	return "text " + canonical(strings.TrimSuffix(stdout, "\n"))
+	return "text " + Canonical(strings.TrimSuffix(stdout, "\n"))
 }
 
 // Upload sends the messages one per line.
@@ -88,7 +88,7 @@ func (t *Tool) Upload(method string, ins []Input) string {
 	if code != 0 {
 		return told(stdout, stderr, code)
 	}
-	return "text " + canonical(strings.TrimSuffix(stdout, "\n"))
+	return "text " + Canonical(strings.TrimSuffix(stdout, "\n"))
 }
 
 // Download sends one message.
@@ -99,7 +99,7 @@ func (t *Tool) Chat(method string, ins []Input) string {
 	stdout, stderr, code := t.stream(method, ins)
 	var out []string
 	for line := range strings.Lines(stdout) {
-		out = append(out, "text "+canonical(strings.TrimSuffix(line, "\n")))
+		out = append(out, "text "+Canonical(strings.TrimSuffix(line, "\n")))
 	}
 	end := "the end"
 	if code != 0 {
@@ -152,7 +152,7 @@ func told(stdout, stderr string, code int) string {
 	case "business":
 		return fmt.Sprintf("biz %d %q %s", line.Status, line.Message, line.Extra)
 	case "declared":
-		return "declared " + canonical(string(line.Value))
+		return "declared " + Canonical(string(line.Value))
 	case "timeout":
 		return "timeout"
 	}
@@ -175,7 +175,7 @@ func translated(told string) string {
 		return "text null"
 	}
 	if m := declared.FindStringSubmatch(told); m != nil {
-		return "declared " + canonical("{"+m[1]+"}")
+		return "declared " + Canonical("{"+m[1]+"}")
 	}
 	return prefix.ReplaceAllString(told, "error: ")
 }

@@ -79,7 +79,7 @@ func (l *Lab) toolServer(w io.Writer, binary string, s toolServer, total *Report
 			}
 		}
 		total.Add(cell)
-		fmt.Fprintf(&line, " %15s", cell.short())
+		fmt.Fprintf(&line, " %15s", cell.Short())
 	}
 	fmt.Fprintf(w, "  %-26s%s\n%s", s.name, line.String(), details.String())
 	return nil

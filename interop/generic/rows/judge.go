@@ -3,9 +3,11 @@ package rows
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cloudwego/kitex/pkg/generic"
 	"github.com/cloudwego/kitex/pkg/generic/descriptor"
@@ -238,6 +240,9 @@ func sameJSON(a, b []byte) error {
 }
 
 func decode(text []byte) (any, error) {
+	if !utf8.Valid(text) { // which the decoder would mend
+		return nil, errors.New("not UTF-8")
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var v any
