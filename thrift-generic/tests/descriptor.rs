@@ -323,3 +323,13 @@ fn descriptors_are_shared_between_threads() {
     assert_send_sync::<Builder>();
     assert_send_sync::<Idl>();
 }
+
+#[test]
+fn methods_without_arguments_are_allowed_on_request() {
+    let idl = Idl::from_text("service S { void Ping() string Time(1: i32 zone) }").unwrap();
+    assert!(Builder::new().build(&idl).is_err());
+    let d = Builder::new().allow_no_arguments(true).build(&idl).unwrap();
+    let ping = d.function("Ping").unwrap();
+    assert_eq!((ping.request, ping.has_base), (Type::Void, false));
+    assert!(d.structure(ping.arguments).fields.is_empty());
+}

@@ -21,6 +21,7 @@ pub use resolve::{BuildError, Builder, ParseMode};
 
 use crate::error::{Error, ErrorKind};
 use crate::idl::Idl;
+use crate::options::Profile;
 use crate::value::Value;
 
 /// One service as callers see it: its methods, and every type that they reach.
@@ -30,6 +31,7 @@ use crate::value::Value;
 pub struct Descriptor {
     pub(crate) name: Box<str>,
     pub(crate) combined: bool,
+    pub(crate) profile: Profile,
     pub(crate) functions: Vec<Function>,
     pub(crate) functions_by_name: HashMap<Box<str>, usize>,
     pub(crate) types: Vec<Type>,
@@ -51,7 +53,7 @@ pub struct Function {
     pub arguments: StructId,
     /// The struct of the result: field 0 with an empty name unless void, then every entry of `throws`.
     pub result: StructId,
-    /// The type of the first argument: what a streaming call sends bare.
+    /// The type of the first argument: what a streaming call sends bare. [`Type::Void`] without arguments.
     pub request: Type,
     /// The type of the result: what a streaming call receives bare. [`Type::Void`] for void.
     pub response: Type,
@@ -319,6 +321,12 @@ impl Descriptor {
     #[must_use]
     pub fn is_combined(&self) -> bool {
         self.combined
+    }
+
+    /// Whose rules its annotations follow; those of the conversions should be the same.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// The methods, ancestors' included, in declaration order.

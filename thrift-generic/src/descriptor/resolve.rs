@@ -50,6 +50,7 @@ pub struct Builder {
     profile: Profile,
     registry: Registry,
     duplicate_ids: bool,
+    no_arguments: bool,
 }
 
 impl Builder {
@@ -100,6 +101,14 @@ impl Builder {
     #[must_use]
     pub fn allow_duplicate_ids(mut self, allow: bool) -> Self {
         self.duplicate_ids = allow;
+        self
+    }
+
+    /// Whether methods may have no arguments. Kitex's generic calls don't allow it; [`Function::request`] is
+    /// [`Type::Void`] then.
+    #[must_use]
+    pub fn allow_no_arguments(mut self, allow: bool) -> Self {
+        self.no_arguments = allow;
         self
     }
 
@@ -203,14 +212,15 @@ impl<'a> Draft<'a> {
         if self.functions_by_name.insert(name.clone(), self.functions.len()).is_some() {
             return Err(IdlErrorKind::DuplicateMethod(name.clone()).into());
         }
-        let Some(first) = function.arguments.first() else {
+        let first = function.arguments.first();
+        if first.is_none() && !self.builder.no_arguments {
             return Err(IdlErrorKind::NoArguments(name.clone()).into());
-        };
+        }
         let streaming = streaming(function)?;
         if function.throws.iter().any(|throws| throws.id == 0) {
             return Err(IdlErrorKind::ThrowsId(name.clone()).into());
         }
-        let request = self.ty(first.ty);
+        let request = first.map_or(Type::Void, |first| self.ty(first.ty));
         let response = function.result.map_or(Type::Void, |ty| self.ty(ty));
         let arguments = self.arguments(service.file, function)?;
         let result = self.result(service.file, function, response)?;
@@ -228,7 +238,7 @@ impl<'a> Draft<'a> {
             routes: Vec::new(),
         };
         let routes = self.routes(&function);
-        self.functions.push(Function { routes, has_base: first.direct, ..function });
+        self.functions.push(Function { routes, has_base: first.is_some_and(|first| first.direct), ..function });
         self.places.push((service.file, at));
         Ok(())
     }
@@ -351,6 +361,7 @@ impl<'a> Draft<'a> {
         let structs = self.structs.into_iter();
         let descriptor = Descriptor {
             combined: name.is_none(),
+            profile: self.builder.profile,
             name: name.unwrap_or_else(|| COMBINED.into()),
             functions: self.functions,
             functions_by_name: self.functions_by_name,
