@@ -16,8 +16,9 @@ use support::dump::dump;
 use thrift_codec::{DecodeError, TType};
 use thrift_generic::access::{Change, Path, Paths};
 use thrift_generic::descriptor::Type;
+use thrift_generic::json::JsonCodec;
 use thrift_generic::value::MapCodec;
-use thrift_generic::{Descriptor, ErrorKind, Value};
+use thrift_generic::{Descriptor, ErrorKind, Options, Profile, Value};
 
 const IDL: &str = r#"
 enum Color { RED = 1, BLUE = 2 }
@@ -278,6 +279,19 @@ fn a_value_is_replaced_and_all_else_stays() {
         assert_eq!(changed[found.offset() + found.bytes().len()..], bytes[before.offset() + before.bytes().len()..]);
         shop.codec.read(&shop.d, shop.order, &changed).unwrap();
     }
+}
+
+#[test]
+fn values_come_and_go_as_json() {
+    let shop = Shop::new();
+    let codec = JsonCodec::new(Options::json(Profile::Default));
+    let path = shop.path("items[1]");
+    let change = Change::json(&shop.d, &path, &codec, br#"{"price":77,"count":"3"}"#).unwrap();
+    let bytes = path.set(&shop.sample(), &change).unwrap();
+    let mut json = Vec::new();
+    path.get(&bytes).unwrap().unwrap().json(&shop.d, &codec, &mut json).unwrap();
+    assert_eq!(json, br#"{"price":77,"count":3}"#);
+    assert!(Change::json(&shop.d, &Path::ids(&[5]).unwrap(), &codec, b"1").is_err());
 }
 
 #[test]

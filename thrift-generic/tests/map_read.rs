@@ -1,5 +1,7 @@
 //! Rows MR of the acceptance list (generic-call 7.6): bytes to values.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that is wrong may panic")]
+
 mod support {
     pub(crate) mod dump;
     pub(crate) mod map;

@@ -3,6 +3,7 @@ use thrift_codec::binary::Reader;
 
 use crate::descriptor::{Descriptor, Type};
 use crate::error::Error;
+use crate::json::JsonCodec;
 use crate::value::{MapCodec, Value};
 
 /// A value where it stands in the bytes.
@@ -86,6 +87,15 @@ impl<'a> Found<'a> {
     /// As [`MapCodec::read`]; the path knows no types.
     pub fn value(&self, d: &Descriptor, codec: &MapCodec) -> Result<Value, Error> {
         codec.read(d, self.typed()?, self.bytes)
+    }
+
+    /// All of it as JSON text, appended to `out`. `d` is the path's descriptor.
+    ///
+    /// # Errors
+    ///
+    /// As [`JsonCodec::read`]; the path knows no types.
+    pub fn json(&self, d: &Descriptor, codec: &JsonCodec, out: &mut Vec<u8>) -> Result<(), Error> {
+        codec.read(d, self.typed()?, self.bytes, out)
     }
 
     fn typed(&self) -> Result<Type, Error> {

@@ -7,6 +7,7 @@ use crate::access::cursor::{Cursor, mismatch};
 use crate::access::tree::{Child, Key, Node, Select};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, ErrorKind};
+use crate::json::JsonCodec;
 use crate::value::{MapCodec, Value};
 use crate::wire;
 
@@ -53,6 +54,18 @@ impl<'a> Change<'a> {
         let ty = path.ty().ok_or_else(|| Error::unsupported("a path without a descriptor knows no types"))?;
         let mut bytes = Vec::new();
         codec.write(d, ty, value, &mut bytes)?;
+        Ok(Self::new(ty.ttype(), bytes.into()))
+    }
+
+    /// A new value for where `path` leads, from JSON text. `d` is the path's descriptor.
+    ///
+    /// # Errors
+    ///
+    /// As [`JsonCodec::write`]; the path knows no types.
+    pub fn json(d: &Descriptor, path: &Path, codec: &JsonCodec, json: &[u8]) -> Result<Self, Error> {
+        let ty = path.ty().ok_or_else(|| Error::unsupported("a path without a descriptor knows no types"))?;
+        let mut bytes = Vec::new();
+        codec.write(d, ty, json, &mut bytes)?;
         Ok(Self::new(ty.ttype(), bytes.into()))
     }
 
