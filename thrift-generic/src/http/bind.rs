@@ -38,6 +38,8 @@ enum Members<'c, 'j> {
     Json(&'c mut Cursor<'j>),
     /// In the body, which is a form.
     Form,
+    /// In the body, by their ids.
+    Ids(&'c [(i16, Value)]),
     /// There is no body: in all parts of the head (dynamic profile).
     Head,
     /// Nowhere: only what has a place of its own is found.
@@ -67,6 +69,9 @@ impl<'r, 'b> Binder<'r, 'b> {
     fn root(&mut self, id: StructId, base: Option<&'r Base>) -> Result<(), Error> {
         let body = self.request.body();
         let fields = &self.d.structure(id).fields;
+        if let Some(members) = self.request.members() {
+            return self.fill(id, Members::Ids(members), base, None).map(|_| ());
+        }
         let plan = fields.http_plan(self.options.profile, |profile| Plan::new(self.d, fields, profile));
         if plan.is_plain() && self.is_dynamic() && !body.is_empty() && !self.request.is_form() {
             let mut writer = JsonWriter::new(self.d, self.options, body, self.out).with_base(base);
@@ -125,6 +130,7 @@ impl<'r, 'b> Binder<'r, 'b> {
                 }
             }
             Members::Form => self.form(plan, fields, &mut set)?,
+            Members::Ids(members) => self.ids(plan, fields, members, base, &mut set)?,
             Members::Head => self.head(fields, plan, &mut set)?,
             Members::Nowhere => {}
         }
@@ -371,6 +377,31 @@ impl<'r, 'b> Binder<'r, 'b> {
                 self.text_field(field, text)?;
                 set.insert(taker.field);
             }
+        }
+        Ok(())
+    }
+
+    /// Fields that have no place of their own, from a body that knows them by id.
+    fn ids(
+        &mut self,
+        plan: &Plan,
+        fields: &FieldSet,
+        members: &[(i16, Value)],
+        base: Option<&Base>,
+        set: &mut Set,
+    ) -> Result<(), Error> {
+        for taker in plan.entries().iter().flat_map(|entry| &entry.takers) {
+            let Some(field) = fields.get(taker.field).filter(|_| !set.contains(taker.field)) else { continue };
+            let is_last_resort = taker.fallback && !taker.annotated && !self.options.read_body_fallback;
+            let value = members.iter().find_map(|(id, value)| (*id == field.id).then_some(value));
+            let Some(value) = value.filter(|_| !is_last_resort) else { continue };
+            match base {
+                Some(base) if field.base == Some(BaseKind::Base) => {
+                    ValueWriter::new(self.d, self.options, self.out).base(field, Some(value), base)?;
+                }
+                _ => self.mapped_field(field, value.clone()).map_err(|error| inside(field, error))?,
+            }
+            set.insert(taker.field);
         }
         Ok(())
     }

@@ -21,6 +21,8 @@ pub struct Request<'a> {
     parts: &'a Parts,
     body: &'a [u8],
     params: Params,
+    /// The body's fields by id, if it is a Protobuf message (generic-call 5.9).
+    members: Option<Vec<(i16, Value)>>,
     query: OnceLock<Pairs<'a>>,
     cookies: OnceLock<Pairs<'a>>,
     form: OnceLock<Pairs<'a>>,
@@ -36,7 +38,25 @@ impl<'a> Request<'a> {
     /// A request. Transfer and content encodings of the body are already undone.
     #[must_use]
     pub fn new(parts: &'a Parts, body: &'a [u8], params: Params) -> Self {
-        Self { parts, body, params, query: OnceLock::new(), cookies: OnceLock::new(), form: OnceLock::new() }
+        Self {
+            parts,
+            body,
+            params,
+            members: None,
+            query: OnceLock::new(),
+            cookies: OnceLock::new(),
+            form: OnceLock::new(),
+        }
+    }
+
+    /// The same request, with a body whose fields are found by id.
+    #[cfg(feature = "protobuf")]
+    pub(crate) fn with_members(self, members: Vec<(i16, Value)>) -> Self {
+        Self { members: Some(members), ..self }
+    }
+
+    pub(super) fn members(&self) -> Option<&[(i16, Value)]> {
+        self.members.as_deref()
     }
 
     /// The HTTP method.

@@ -55,6 +55,7 @@
 //! JSON is written twice, by both.
 
 mod binary;
+mod bridge;
 mod decode;
 mod descriptor;
 mod encode;
@@ -66,6 +67,7 @@ mod schema;
 mod wire;
 
 pub use binary::request;
+pub use bridge::PbHttpCodec;
 pub use descriptor::{COMBINED, PbDescriptor, PbFunction, PbServices};
 pub use idl::{PbIdl, PbIdlError};
 pub use json::PbJsonCodec;
