@@ -5,6 +5,7 @@ mod accept;
 pub mod client;
 pub mod config;
 mod downstream;
+mod gateway;
 pub mod handler;
 pub mod hook;
 mod layer;

@@ -10,7 +10,9 @@ use tokio::net::TcpStream;
 
 use crate::accept::{Accepted, Serve};
 use crate::config::{Config, Listener, Route};
-use crate::downstream::{grpc, pingpong, ttstream};
+use crate::downstream::http::HttpVersion;
+use crate::downstream::{grpc, http, pingpong, ttstream};
+use crate::gateway::Gateway;
 use crate::handler::{self, Answerer, Handler, Services};
 use crate::hook::{Hooked, Hooks};
 use crate::layer::deadline;
@@ -44,12 +46,18 @@ impl Pipeline {
         services: Arc<Services>,
         hooks: Hooks,
         routes: Arc<RouteTable>,
+        gateways: &[Option<Arc<Gateway>>],
         counters: Arc<Counters>,
     ) -> Self {
         let worker = Rc::new(Meter::new(bytes(config.stream_memory), None));
         let cluster = |cluster| Rc::new(Cluster::new(cluster, &config.name, &worker, &counters));
         Self {
-            settings: config.listeners.iter().map(|listener| Settings::new(listener, &worker)).collect(),
+            settings: config
+                .listeners
+                .iter()
+                .zip(gateways)
+                .map(|(listener, gateway)| Settings::new(&config.name, listener, gateway.as_ref(), &worker))
+                .collect(),
             clusters: config.clusters.iter().map(cluster).collect(),
             handled: handler::Bounds {
                 budget: bytes(config.listeners.iter().map(|at| at.stream_budget).max().unwrap_or_default()),
@@ -140,6 +148,15 @@ impl Pipeline {
             listener.service.as_ref().map(|service| service.clone().into_bytes()),
         ));
         let (settings, counters) = (settings.clone(), Arc::clone(&self.counters));
+        if let Some(http) = settings.http {
+            let version = match verdict {
+                Ok(Verdict::Is(Protocol::Grpc)) => HttpVersion::Two,
+                // Whatever else it is, hyper knows best what to say to it.
+                Ok(_) => HttpVersion::One,
+                Err(unsure) => return tracing::debug!(peer = %accepted.peer, "connection ended: {unsure}"),
+            };
+            return http::serve(conn, version, downstream, http, self, drain, counters).await;
+        }
         let refused = match verdict {
             Ok(Verdict::Is(protocol)) if !listener.protocols.contains(&protocol) => {
                 format!("{protocol} is not allowed here")
@@ -153,7 +170,7 @@ impl Pipeline {
             Ok(Verdict::Is(Protocol::TtStream)) => {
                 return ttstream::serve(conn, downstream, settings.ttstream, self, drain, counters).await;
             }
-            Ok(Verdict::Unknown | Verdict::NeedMore) => "unknown protocol".into(),
+            Ok(Verdict::Unknown | Verdict::NeedMore | Verdict::Is(Protocol::Http)) => "unknown protocol".into(),
             Err(sniff::Unsure::Silent) => return,
             Err(unsure) => unsure.to_string(),
         };
@@ -215,10 +232,11 @@ struct Settings {
     pingpong: Rc<pingpong::Settings>,
     grpc: Rc<grpc::Settings>,
     ttstream: Rc<ttstream::Settings>,
+    http: Option<Rc<http::Settings>>,
 }
 
 impl Settings {
-    fn new(listener: &Listener, worker: &Rc<Meter>) -> Self {
+    fn new(name: &str, listener: &Listener, gateway: Option<&Arc<Gateway>>, worker: &Rc<Meter>) -> Self {
         Self {
             pingpong: Rc::new(pingpong::Settings {
                 protocols: listener.protocols.clone(),
@@ -250,6 +268,19 @@ impl Settings {
                 idle_timeout: listener.idle_timeout,
                 rst: listener.rst,
                 worker: Rc::clone(worker),
+            }),
+            http: gateway.map(|gateway| {
+                Rc::new(http::Settings {
+                    gateway: Arc::clone(gateway),
+                    name: name.to_owned(),
+                    max_body: bytes(listener.max_message),
+                    max_streams: listener.max_streams,
+                    read_timeout: listener.read_timeout,
+                    write_timeout: listener.write_timeout,
+                    idle_timeout: listener.idle_timeout,
+                    keepalive: listener.keepalive,
+                    worker: Rc::clone(worker),
+                })
             }),
         }
     }

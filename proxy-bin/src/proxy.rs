@@ -6,6 +6,7 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use crate::accept::{Listening, Worker, accept};
 use crate::config::Config;
+use crate::gateway::{Gateway, Watch};
 use crate::handler::Services;
 use crate::hook::{Hook, Hooks};
 use crate::pipeline::Pipeline;
@@ -51,6 +52,10 @@ pub struct Proxy {
     /// One for each worker, and one for the listeners: each has one writer.
     counters: Vec<Arc<Counters>>,
     accepting: Arc<Counters>,
+    /// Of each listener, where it is one.
+    gateways: Vec<Option<Arc<Gateway>>>,
+    /// What they count when they read their IDL anew.
+    reloads: Vec<Arc<Counters>>,
 }
 
 /// How a run came to its end.
@@ -81,6 +86,15 @@ pub enum ProxyError {
         /// What the system said.
         source: io::Error,
     },
+    /// What an HTTP listener shall serve can't be served.
+    #[error("listener {listener}: {text}")]
+    #[non_exhaustive]
+    Idl {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong with the IDL, and where.
+        text: String,
+    },
     /// A worker thread can't be started, or a listener can't be used.
     #[error("can't start: {0}")]
     Start(#[from] io::Error),
@@ -101,7 +115,8 @@ impl Proxy {
 
     /// A reader of the counters that can be kept while the proxy runs.
     pub fn totals(&self) -> impl Fn() -> Totals + Send + Sync + Clone + 'static {
-        let counters: Vec<_> = self.counters.iter().chain([&self.accepting]).map(Arc::clone).collect();
+        let counters: Vec<_> =
+            self.counters.iter().chain([&self.accepting]).chain(&self.reloads).map(Arc::clone).collect();
         move || {
             let mut totals = Totals::default();
             counters.iter().for_each(|worker| totals.add(worker));
@@ -142,9 +157,9 @@ impl Proxy {
     fn pipeline(&self, index: usize) -> impl FnOnce() -> Pipeline + Send + 'static {
         let (config, services, routes) =
             (Arc::clone(&self.config), Arc::clone(&self.services), Arc::clone(&self.routes));
-        let hooks = self.hooks.clone();
+        let (hooks, gateways) = (self.hooks.clone(), self.gateways.clone());
         let counters = self.counters.get(index).map(Arc::clone).unwrap_or_default();
-        move || Pipeline::new(config, services, hooks, routes, counters)
+        move || Pipeline::new(config, services, hooks, routes, &gateways, counters)
     }
 
     fn start_workers(&self, from: usize) -> io::Result<Vec<Worker>> {
@@ -153,6 +168,10 @@ impl Proxy {
 
     async fn supervise(self, workers: Vec<Worker>, shutdown: impl Future<Output = ()>) -> Result<Ended, ProxyError> {
         let workers: Arc<[Worker]> = workers.into();
+        // Kept to the end of the run.
+        let watched = self.gateways.iter().zip(&self.reloads);
+        let _watches: Vec<_> =
+            watched.filter_map(|(gateway, counters)| Watch::start(gateway.as_ref()?, Arc::clone(counters))).collect();
         let mut accepting = tokio::task::JoinSet::new();
         for (listening, addr) in self.listening.into_iter().zip(&self.local_addrs) {
             tracing::info!(listener = listening.name(), %addr, "listening");
@@ -207,9 +226,10 @@ impl ProxyBuilder {
     ///
     /// # Errors
     ///
-    /// There is no configuration, or an address can't be bound.
+    /// There is no configuration, an IDL can't be served, or an address can't be bound.
     pub fn build(self) -> Result<Proxy, ProxyError> {
         let config = self.config.ok_or(ProxyError::NoConfig)?;
+        let gateways = config.listeners.iter().map(gateway).collect::<Result<Vec<_>, _>>()?;
         let bind = |(index, listener): (usize, &crate::config::Listener)| {
             Listening::bind(index, listener)
                 .and_then(|listening| Ok((listening.local_addr()?, listening)))
@@ -226,7 +246,17 @@ impl ProxyBuilder {
             local_addrs,
             counters: (0..config.workers).map(|_| counters()).collect(),
             accepting: counters(),
+            reloads: gateways.iter().map(|_| counters()).collect(),
+            gateways,
             config: Arc::new(config),
         })
     }
+}
+
+/// What a listener serves, if it is one of HTTP.
+fn gateway(listener: &crate::config::Listener) -> Result<Option<Arc<Gateway>>, ProxyError> {
+    let gateway = listener.gateway.as_ref().map(Gateway::new).transpose();
+    gateway
+        .map(|gateway| gateway.map(Arc::new))
+        .map_err(|error| ProxyError::Idl { listener: listener.name.clone(), text: error.to_string() })
 }

@@ -19,6 +19,8 @@ fn the_table_of_defaults_is_the_code() {
         ("name", vec![format!("`{}`", defaults::NAME), "the address".into(), "its number".into()]),
         ("drain", vec![time(defaults::DRAIN)]),
         ("stream_memory", vec![size(defaults::STREAM_MEMORY)]),
+        ("profile", vec![format!("`{}`", format!("{:?}", defaults::PROFILE).to_lowercase())]),
+        ("base64", vec![format!("`{}`", defaults::BASE64)]),
         ("max_message", vec![size(defaults::MAX_MESSAGE)]),
         ("cut_through", vec![size(defaults::CUT_THROUGH)]),
         ("max_in_flight", vec![format!("`{}`", defaults::MAX_IN_FLIGHT)]),

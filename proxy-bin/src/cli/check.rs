@@ -5,15 +5,22 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use thrift_generic::Profile;
+
 use crate::Config;
 use crate::cli::USAGE;
-use crate::config::{Cluster, Listener, Pattern, Route};
+use crate::config::{Cluster, Gateway, Listener, Pattern, Route};
+use crate::gateway::Model;
 use crate::rpc::{Protocol, StreamPool, StreamTransport, Transport};
 
 pub(crate) fn check(path: &Path) -> ExitCode {
-    match Config::load(path) {
-        Ok(config) => {
-            print!("{}", explain(&config));
+    let told = Config::load(path).map_err(|error| error.to_string()).and_then(|config| {
+        let gateways = config.listeners.iter().map(gateway_text).collect::<Result<String, _>>()?;
+        Ok(format!("{}{gateways}", explain(&config)))
+    });
+    match told {
+        Ok(told) => {
+            print!("{told}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -21,6 +28,18 @@ pub(crate) fn check(path: &Path) -> ExitCode {
             USAGE.into()
         }
     }
+}
+
+/// What a listener of HTTP serves, every method with its routes.
+fn gateway_text(listener: &Listener) -> Result<String, String> {
+    let Some(gateway) = &listener.gateway else { return Ok(String::new()) };
+    let model = Model::load(gateway).map_err(|error| format!("listener {}: {error}", listener.name))?;
+    let mut text = format!("\nlistener {} serves\n", listener.name);
+    for line in model.lines() {
+        let _infallible = writeln!(text, "  {line}");
+    }
+    text.push_str("  and the list of it all at / and /openapi.json, unless a route takes them\n");
+    Ok(text)
 }
 
 /// The whole configuration with every default filled in, routes in the order in which they are tried.
@@ -60,6 +79,9 @@ fn listener_text(listener: &Listener) -> String {
     let protocols = listener.protocols.iter().map(|protocol| protocol.name()).collect::<Vec<_>>().join(", ");
     let service = listener.service.as_deref().unwrap_or("none");
     let errors = if listener.strip_business_errors { "an empty success" } else { "exception 6" };
+    if let Some(gateway) = &listener.gateway {
+        return http_text(listener, gateway);
+    }
     format!(
         "\nlistener {} on {}\n  speaks {protocols}\n  default service {service}; max_message {} B, cut_through {} B, max_in_flight {}, max_connections {}\n  \
          sniff_timeout {:?}, read_timeout {:?}, write_timeout {:?}, half_close_timeout {:?}\n  \
@@ -82,6 +104,33 @@ fn listener_text(listener: &Listener) -> String {
         listener.stream_budget,
         listener.idle_timeout,
         listener.rst,
+    )
+}
+
+fn http_text(listener: &Listener, gateway: &Gateway) -> String {
+    let include: Vec<_> = gateway.include.iter().map(|include| include.display().to_string()).collect();
+    let include = if include.is_empty() { "none".to_owned() } else { include.join(", ") };
+    let profile = match gateway.profile {
+        Profile::Default => "default",
+        Profile::Dynamic => "dynamic",
+    };
+    format!(
+        "\nlistener {} on {}\n  speaks http/1.1 and http/2, by the IDL in {}\n  include {include}; profile {profile}, base64 {}, i64_as_string {}\n  \
+         max_message {} B, max_connections {}, max_streams {}\n  \
+         sniff_timeout {:?}, read_timeout {:?}, write_timeout {:?}, idle_timeout {:?}, keepalive {:?}\n",
+        listener.name,
+        listener.bind,
+        gateway.idl.display(),
+        gateway.base64,
+        gateway.i64_as_string,
+        listener.max_message,
+        listener.max_connections,
+        listener.max_streams,
+        listener.sniff_timeout,
+        listener.read_timeout,
+        listener.write_timeout,
+        listener.idle_timeout,
+        listener.keepalive,
     )
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{CUT_OFF, KILLED, USAGE};
-use crate::{Config, Ended, Proxy};
+use crate::{Config, Ended, Proxy, ProxyError};
 
 pub(crate) fn run(path: &Path) -> ExitCode {
     let config = match Config::load(path) {
@@ -24,7 +24,11 @@ pub(crate) fn run(path: &Path) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            // What an HTTP listener shall serve is a part of the configuration.
+            match error.downcast_ref() {
+                Some(ProxyError::Idl { .. }) => USAGE.into(),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::config::gateway::{self, FileProfile};
 use crate::config::units::{Size, Time};
 use crate::config::{Cluster, Config, Endpoint, Listener, Pattern, Route, defaults};
 use crate::rpc::{Protocol, StreamPool, StreamTransport, Transport};
@@ -18,12 +20,12 @@ pub(crate) struct FileError {
 }
 
 /// Reads and checks `text`.
-pub(crate) fn parse(text: &str) -> Result<Config, FileError> {
+pub(crate) fn parse(text: &str, base: &Path) -> Result<Config, FileError> {
     let file: File = toml::from_str(text).map_err(|error| FileError {
         line: error.span().map(|span| line_of(text, &span)),
         text: error.message().to_owned(),
     })?;
-    file.check().map_err(|wrong| FileError { line: wrong.span.map(|span| line_of(text, &span)), text: wrong.text })
+    file.check(base).map_err(|wrong| FileError { line: wrong.span.map(|span| line_of(text, &span)), text: wrong.text })
 }
 
 #[derive(Deserialize)]
@@ -65,6 +67,12 @@ struct FileListener {
     stream_budget: Option<Size>,
     idle_timeout: Option<Time>,
     rst: Option<bool>,
+    idl: Option<PathBuf>,
+    #[serde(default)]
+    include: Vec<PathBuf>,
+    profile: Option<FileProfile>,
+    base64: Option<bool>,
+    i64_as_string: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -129,7 +137,7 @@ impl Wrong {
 }
 
 impl File {
-    fn check(self) -> Result<Config, Wrong> {
+    fn check(self, base: &Path) -> Result<Config, Wrong> {
         let workers = match self.workers {
             Some(workers) if *workers.get_ref() == 0 => {
                 return Err(Wrong::at(workers.span(), "workers = 0, expected at least 1"));
@@ -143,7 +151,8 @@ impl File {
                 text: "no [[listener]], expected at least one with bind = \"host:port\"".into(),
             });
         }
-        let listeners = self.listener.into_iter().map(check_listener).collect::<Result<Vec<_>, _>>()?;
+        let listeners =
+            self.listener.into_iter().map(|listener| check_listener(listener, base)).collect::<Result<Vec<_>, _>>()?;
         for (index, listener) in listeners.iter().enumerate() {
             if listeners.iter().skip(index.saturating_add(1)).any(|other| other.name == listener.name) {
                 return Err(Wrong { span: None, text: format!("two listeners are called `{}`", listener.name) });
@@ -175,7 +184,7 @@ impl File {
     }
 }
 
-fn check_listener(listener: Spanned<FileListener>) -> Result<Listener, Wrong> {
+fn check_listener(listener: Spanned<FileListener>, base: &Path) -> Result<Listener, Wrong> {
     let span = listener.span();
     let file = listener.into_inner();
     if file.protocols.as_ref().is_some_and(Vec::is_empty) {
@@ -184,10 +193,19 @@ fn check_listener(listener: Spanned<FileListener>) -> Result<Listener, Wrong> {
     if file.max_in_flight == Some(0) || file.max_connections == Some(0) || file.max_streams == Some(0) {
         return Err(Wrong::at(span, "max_in_flight, max_connections and max_streams: expected at least 1"));
     }
+    let protocols = file.protocols.unwrap_or_else(|| Protocol::SNIFFED.to_vec());
+    let keys = gateway::Keys {
+        idl: file.idl,
+        include: file.include,
+        profile: file.profile,
+        base64: file.base64,
+        i64_as_string: file.i64_as_string,
+    };
+    let gateway = keys.check(&protocols, base).map_err(|text| Wrong::at(span, text))?;
     Ok(Listener {
         name: file.name.unwrap_or_else(|| file.bind.to_string()),
         bind: file.bind,
-        protocols: file.protocols.unwrap_or_else(|| Protocol::ALL.to_vec()),
+        protocols,
         service: file.service,
         max_message: size(file.max_message, defaults::MAX_MESSAGE),
         cut_through: size(file.cut_through, defaults::CUT_THROUGH),
@@ -204,6 +222,7 @@ fn check_listener(listener: Spanned<FileListener>) -> Result<Listener, Wrong> {
         stream_budget: size(file.stream_budget, defaults::STREAM_BUDGET),
         idle_timeout: time(file.idle_timeout, defaults::LISTENER_IDLE_TIMEOUT),
         rst: file.rst.unwrap_or(true),
+        gateway,
     })
 }
 

@@ -1,11 +1,14 @@
 //! The configuration: a file model that knows TOML (`file`), and this checked form that the stages are built from.
 
 mod file;
+mod gateway;
 pub(crate) mod units;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
+
+pub use gateway::Gateway;
 
 use crate::rpc::{Protocol, StreamPool, StreamTransport, Transport};
 
@@ -71,6 +74,8 @@ pub struct Listener {
     pub idle_timeout: Duration,
     /// Whether ttstream callers understand rst frames, as Kitex does from 0.15 on.
     pub rst: bool,
+    /// What an HTTP listener serves; none where other protocols are spoken.
+    pub gateway: Option<Gateway>,
 }
 
 /// One rule of the route table.
@@ -215,7 +220,9 @@ impl Config {
     ///
     /// As [`Config::load`].
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        file::parse(text).map_err(|error| ConfigError {
+        // Paths in a file are seen from where it lies.
+        let base = Path::new(file).parent().unwrap_or_else(|| Path::new(""));
+        file::parse(text, base).map_err(|error| ConfigError {
             file: error.line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}")),
             text: error.text,
         })
@@ -273,6 +280,10 @@ pub mod defaults {
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
     /// `idle_timeout`
     pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+    /// `profile`
+    pub const PROFILE: thrift_generic::Profile = thrift_generic::Profile::Default;
+    /// `base64`
+    pub const BASE64: bool = true;
     /// `weight` of an endpoint
     pub const WEIGHT: u32 = 10;
 }

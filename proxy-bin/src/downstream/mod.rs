@@ -3,6 +3,7 @@
 mod body;
 mod calls;
 pub(crate) mod grpc;
+pub(crate) mod http;
 pub(crate) mod pingpong;
 mod replies;
 mod stream;

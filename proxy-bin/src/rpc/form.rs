@@ -19,11 +19,15 @@ pub enum Protocol {
     TtStream,
     /// gRPC over HTTP/2 with prior knowledge.
     Grpc,
+    /// HTTP/1.1 or HTTP/2 with JSON, turned into calls by an IDL: a gateway, which has its listener for itself.
+    Http,
 }
 
 impl Protocol {
     /// Every protocol, in the order in which tables list them.
-    pub const ALL: [Self; 5] = [Self::Buffered, Self::Framed, Self::TtHeader, Self::TtStream, Self::Grpc];
+    pub const ALL: [Self; 6] = [Self::Buffered, Self::Framed, Self::TtHeader, Self::TtStream, Self::Grpc, Self::Http];
+    /// Those that the first bytes of a connection tell apart, and that a listener may have side by side.
+    pub const SNIFFED: [Self; 5] = [Self::Buffered, Self::Framed, Self::TtHeader, Self::TtStream, Self::Grpc];
 
     /// The name used in configuration, logs and tables.
     #[must_use]
@@ -34,6 +38,7 @@ impl Protocol {
             Self::TtHeader => "ttheader",
             Self::TtStream => "ttstream",
             Self::Grpc => "grpc",
+            Self::Http => "http",
         }
     }
 }

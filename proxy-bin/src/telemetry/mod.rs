@@ -100,6 +100,12 @@ counters! {
     upstream_reused,
     /// Calls sent a second time because the idle connection had been closed by the backend.
     upstream_stale,
+    /// HTTP requests that were answered without a call: no such method, bad arguments, too large.
+    http_refused,
+    /// Changes of an IDL that a gateway took.
+    idl_reloads,
+    /// Changes of an IDL that a gateway could not take; it goes on with what it had.
+    idl_refused,
     /// Header entries that could not travel on the other transport.
     metadata_dropped,
     /// Replies that nobody waited for any more on a shared connection.

@@ -132,7 +132,7 @@ fn streams_are_refused_where_a_listener_does_not_allow_them() {
         caller.expect_close();
         proxy.eventually("it is counted", |totals| totals.downstream_refused == number as u64 + 1);
     }
-    assert_eq!(proxy.totals().calls, [0; 5]);
+    assert_eq!(proxy.totals().calls, [0; proxy::rpc::Protocol::ALL.len()]);
 }
 
 #[test]
