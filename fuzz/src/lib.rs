@@ -15,6 +15,7 @@ mod http2;
 mod thrift;
 mod ttheader;
 mod ttstream;
+mod value;
 
 pub use crate::{
     framed::framed,
@@ -23,6 +24,7 @@ pub use crate::{
     thrift::{application_exception, thrift_buffered, thrift_message},
     ttheader::{mesh_header, ttheader},
     ttstream::{ttstream, ttstream_exception, ttstream_state},
+    value::thrift_value,
 };
 
 /// Says nothing about bytes that are handled well, and panics about others.
@@ -40,6 +42,7 @@ pub const ORACLES: &[(&str, Oracle)] = &[
     ("mesh_header", mesh_header),
     ("thrift_buffered", thrift_buffered),
     ("thrift_message", thrift_message),
+    ("thrift_value", thrift_value),
     ("ttheader", ttheader),
     ("ttstream", ttstream),
     ("ttstream_exception", ttstream_exception),
