@@ -17,6 +17,8 @@ mod path;
 pub mod protobuf;
 mod provider;
 pub mod value;
+#[cfg(feature = "watch")]
+mod watch;
 mod wire;
 
 pub use descriptor::Descriptor;
@@ -25,4 +27,7 @@ pub use limits::{DEFAULT_MAX_DEPTH, MAX_IDL_DEPTH, MAX_IDL_FILES, MAX_IDL_LEN};
 pub use options::{EnumNames, FillAbsent, Options, Profile};
 pub use outcome::Outcome;
 pub use path::{FieldPath, Step};
+pub use provider::Provider;
 pub use value::Value;
+#[cfg(feature = "watch")]
+pub use watch::Watch;

@@ -8,6 +8,7 @@ mod parse;
 mod token;
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 pub use error::{IdlError, IdlErrorKind};
@@ -111,6 +112,15 @@ impl Idl {
     /// The files that were read, the main one first; for texts, their names.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.sources.iter().map(|source| &*source.path)
+    }
+
+    /// Equal for equal files.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for source in &self.sources {
+            (&source.path, &source.text).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// An error at this place of this file.
