@@ -12,6 +12,7 @@
 mod framed;
 mod grpc;
 mod http2;
+mod protobuf;
 mod thrift;
 mod ttheader;
 mod ttstream;
@@ -21,6 +22,7 @@ pub use crate::{
     framed::framed,
     grpc::{grpc_compression, grpc_message, grpc_scalars},
     http2::{http2, http2_continuation},
+    protobuf::protobuf_json,
     thrift::{application_exception, thrift_buffered, thrift_message},
     ttheader::{mesh_header, ttheader},
     ttstream::{ttstream, ttstream_exception, ttstream_state},
@@ -40,6 +42,7 @@ pub const ORACLES: &[(&str, Oracle)] = &[
     ("http2", http2),
     ("http2_continuation", http2_continuation),
     ("mesh_header", mesh_header),
+    ("protobuf_json", protobuf_json),
     ("thrift_buffered", thrift_buffered),
     ("thrift_message", thrift_message),
     ("thrift_value", thrift_value),

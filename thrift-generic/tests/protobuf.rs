@@ -665,6 +665,16 @@ proptest! {
         prop_assert_eq!(explicit(back), explicit(judged(&d, all(&d), &message)), "{}", String::from_utf8_lossy(&json));
     }
 
+    /// Two messages one behind the other are one: what prost-reflect merges, JSON shows merged.
+    #[test]
+    fn messages_behind_one_another_are_merged(first in message(&kinds()), second in message(&kinds())) {
+        let d = kinds();
+        let both = [first, second].concat();
+        let json = decode(&both).unwrap();
+        let back = judged(&d, all(&d), &encode(&json).unwrap());
+        prop_assert_eq!(explicit(back), explicit(judged(&d, all(&d), &both)), "{}", json);
+    }
+
     #[test]
     fn any_bytes_are_a_message_or_an_error(bytes: Vec<u8>) {
         if let Ok(json) = decode(&bytes) {
