@@ -30,7 +30,8 @@ pub(crate) struct Method<'s> {
 impl Services {
     pub(crate) fn load(path: &Path, include: &[PathBuf], profile: Profile) -> Result<Self, String> {
         let idl = Idl::from_file(path, include).map_err(|error| error.to_string())?;
-        let build = |service: &str| Builder::new().service(service).profile(profile).build(&idl);
+        let build =
+            |service: &str| Builder::new().service(service).profile(profile).allow_no_arguments(true).build(&idl);
         let descriptors =
             idl.services().map(build).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
         if descriptors.is_empty() {
