@@ -9,14 +9,16 @@ use crate::error::{Error, ErrorKind};
 use crate::http::Request;
 use crate::http::cursor::{Cursor, Kind, string_value};
 use crate::http::plan::{Plan, Taker};
-use crate::http::strict::{Set, StrictWriter, patch_count, write_key};
+use crate::http::set::Set;
 use crate::http::text;
+use crate::json::part;
 use crate::json::write::Writer as JsonWriter;
 use crate::options::{Options, Profile};
 use crate::path::Step;
 use crate::value::Value;
 use crate::value::kind::mismatch;
 use crate::value::read::ValueReader;
+use crate::value::text::key_from_text;
 use crate::value::write::ValueWriter;
 use crate::wire;
 
@@ -260,12 +262,8 @@ impl<'r, 'b> Binder<'r, 'b> {
                 text::write(self.d, self.options, field.ty, number.as_bytes(), js, self.out)
                     .map_err(|_| mismatch(field.ty, &Value::Number(number.into())))
             }
-            _ => self.strict(field.ty, cursor, js),
+            _ => self.value_at(field.ty, cursor, js),
         }
-    }
-
-    fn strict(&mut self, ty: Type, cursor: &mut Cursor<'_>, js: bool) -> Result<(), Error> {
-        StrictWriter { d: self.d, options: self.options, out: self.out, depth: self.depth }.value(ty, cursor, js)
     }
 
     /// A member of the body in the dynamic profile. `false`: it is empty text, which counts as nothing.
@@ -301,7 +299,7 @@ impl<'r, 'b> Binder<'r, 'b> {
         if is_deep {
             return self.deep(field.ty, cursor);
         }
-        self.json_at(field.ty, cursor, self.is_js(field))
+        self.value_at(field.ty, cursor, self.is_js(field))
     }
 
     /// Text in the dynamic profile: containers and structs may be JSON.
@@ -326,7 +324,7 @@ impl<'r, 'b> Binder<'r, 'b> {
             Type::Struct(id) => _ = self.fill(id, Members::Json(cursor), None, None)?,
             Type::List(element) | Type::Set(element) => self.deep_list(self.d.ty(element), cursor)?,
             Type::Map(key, value) => self.deep_map(self.d.ty(key), self.d.ty(value), cursor)?,
-            _ => self.json_at(ty, cursor, false)?,
+            _ => self.value_at(ty, cursor, false)?,
         }
         self.depth = self.depth.saturating_add(1);
         Ok(())
@@ -545,10 +543,19 @@ impl<'r, 'b> Binder<'r, 'b> {
         ValueReader::new(self.d, self.options, &bytes).value(ty, false).ok()
     }
 
-    fn json_at(&mut self, ty: Type, cursor: &mut Cursor<'_>, js: bool) -> Result<(), Error> {
-        let json = cursor.skip()?;
-        let start = cursor.offset().saturating_sub(json.len());
-        self.json(ty, json, js).map_err(|error| error.shifted(start))
+    /// The value at the cursor by the rules of JSON: in the default profile nothing is taken for what it is not.
+    fn value_at(&mut self, ty: Type, cursor: &mut Cursor<'_>, js: bool) -> Result<(), Error> {
+        let start = self.out.len();
+        let written = part::write(self.d, self.options, ty, cursor.rest(), js, self.depth, self.out);
+        let written = written.map_err(|error| error.shifted(cursor.offset()))?;
+        if written.repeated && !self.is_dynamic() {
+            // A key came twice. The last one counts: of all that are there, not of those that were written.
+            self.out.truncate(start);
+            let value = cursor.value()?;
+            return ValueWriter::new(self.d, self.options, self.out).value(ty, &value, js);
+        }
+        cursor.pass(written.len);
+        Ok(())
     }
 
     /// JSON text that is a value of this type, by the rules of the dynamic profile.
@@ -601,6 +608,27 @@ struct Object<'o, 'l, 'j> {
     set: &'o mut Set,
     /// What was found by name for fields whose own places come first.
     fallbacks: &'o mut Vec<(usize, Cursor<'j>)>,
+}
+
+/// Appends a key of a map, given as text.
+fn write_key(d: &Descriptor, options: &Options, ty: Type, key: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    match ty {
+        Type::String => wire::bytes(out, key),
+        Type::Binary if !options.base64 => wire::bytes(out, key),
+        _ => {
+            let value = key_from_text(d, options, ty, &String::from_utf8_lossy(key))?;
+            ValueWriter::new(d, options, out).value(ty, &value, false)
+        }
+    }
+}
+
+/// Overwrites a count that was not known when it was written.
+fn patch_count(out: &mut [u8], at: usize, count: usize) -> Result<(), Error> {
+    let count = wire::i32_len("element count", count)?;
+    if let Some(place) = out.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = count;
+    }
+    Ok(())
 }
 
 fn last_places<'j>(cursor: &mut Cursor<'j>) -> Result<LastPlaces<'j>, Error> {

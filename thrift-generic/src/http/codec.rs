@@ -5,8 +5,9 @@ use crate::descriptor::{Descriptor, Field, FieldSet, Function, Requiredness, Sou
 use crate::error::{Error, ErrorKind};
 use crate::http::bind::Binder;
 use crate::http::response::Response;
-use crate::http::strict::Set;
+use crate::http::set::Set;
 use crate::http::{Request, print};
+use crate::json::read::{self, Reader as JsonReader};
 use crate::options::{Options, Profile};
 use crate::outcome::Outcome;
 use crate::path::Step;
@@ -87,13 +88,150 @@ impl HttpCodec {
     }
 
     /// As [`decode_response`](Self::decode_response), with the body as JSON text only, whatever the options say: what a
-    /// gateway needs. [`Response::body`] has what mappings of the user's own put there.
+    /// gateway needs. It is made straight from the bytes.
     ///
     /// # Errors
     ///
     /// As [`decode_response`](Self::decode_response).
     pub fn decode_raw_response(&self, d: &Descriptor, f: &Function, result: &[u8]) -> Result<Outcome<Response>, Error> {
-        self.decode(d, f, result, true, false)
+        if self.options.profile == Profile::Dynamic && !self.options.raw_response_body {
+            // With members in the body Kitex reads by its default converter, with text only by dynamicgo.
+            let options = Options { raw_response_body: true, ..self.options.clone() };
+            return Self { options }.decode_raw_response(d, f, result);
+        }
+        let mut json = Vec::new();
+        let mut has_repetition = false;
+        let outcome = read::run(d, &self.options, true, result, &mut json, |reader| {
+            has_repetition = false;
+            self.decode_text(d, f, reader, &mut has_repetition)
+        })?;
+        if has_repetition {
+            return self.decode(d, f, result, true, false);
+        }
+        let with_body = |mut response: Response| {
+            response.set_raw_body(json);
+            response
+        };
+        Ok(match outcome {
+            Outcome::Value(response) => Outcome::Value(with_body(response)),
+            Outcome::Exception { id, value } => Outcome::Exception { id, value: with_body(value) },
+            outcome => outcome,
+        })
+    }
+
+    /// The response without its body, which is what the reader shows.
+    fn decode_text(
+        &self,
+        d: &Descriptor,
+        f: &Function,
+        reader: &mut JsonReader<'_, '_>,
+        has_repetition: &mut bool,
+    ) -> Result<Outcome<Response>, Error> {
+        let fields = &d.structure(f.result).fields;
+        let mut outcome = if f.response == Type::Void { Outcome::Void } else { Outcome::Empty };
+        while let Some((ttype, id)) = reader.field_header()? {
+            let is_exception = matches!(outcome, Outcome::Exception { .. });
+            let Some(field) = fields.by_id(id).filter(|field| field.id != 0 || !is_exception) else {
+                // Kitex's generic servers end a void call with a field of type void, which is an empty struct.
+                let is_void = id == 0 && ttype == Type::Void.ttype();
+                reader.skip(if is_void { TType::STRUCT } else { ttype }, self.options.max_depth)?;
+                continue;
+            };
+            let inside =
+                |error: Error| if field.id == 0 { error } else { error.inside(Step::Field(field.key.clone())) };
+            if !reader.is_type(field.ty, ttype).map_err(inside)? {
+                reader.skip(ttype, self.options.max_depth)?;
+                continue;
+            }
+            reader.start_over();
+            let mut response = Response::new();
+            match field.ty {
+                Type::Struct(id) => self.structure_text(d, id, reader, &mut response, has_repetition),
+                ty => reader.shown(ty, self.is_js(field)),
+            }
+            .map_err(inside)?;
+            outcome = match field.id {
+                0 => Outcome::Value(response),
+                id => Outcome::Exception { id, value: response },
+            };
+        }
+        Ok(outcome)
+    }
+
+    /// Shows the members of the body, and puts all else into the response.
+    fn structure_text(
+        &self,
+        d: &Descriptor,
+        id: StructId,
+        reader: &mut JsonReader<'_, '_>,
+        response: &mut Response,
+        has_repetition: &mut bool,
+    ) -> Result<(), Error> {
+        let fields = &d.structure(id).fields;
+        let slots = fields.plan().slots();
+        let mut set = Set::new(fields.len());
+        let begin = reader.begin_object();
+        while let Some((ttype, id)) = reader.field_header()? {
+            let known = fields.index_of_id(id).and_then(|index| Some((index, fields.get(index)?, slots.get(index)?)));
+            let Some((index, field, slot)) = known else {
+                reader.skip(ttype, self.options.max_depth)?;
+                continue;
+            };
+            let inside = |error: Error| error.inside(Step::Field(field.key.clone()));
+            if !reader.is_type(field.ty, ttype).map_err(inside)? {
+                reader.skip(ttype, self.options.max_depth)?;
+                continue;
+            }
+            *has_repetition |= set.contains(index);
+            set.insert(index);
+            let has_mapping = field.value_mapping.is_some() && self.options.value_mapping;
+            let shown = match self.member_of_body(field).filter(|_| !has_mapping) {
+                Some(Member::Own) => reader.member(&slot.key, field.ty, self.is_js(field)),
+                Some(Member::Named(name)) => reader.named_member(name, field.ty, self.is_js(field)),
+                None => self.place_next(d, field, ttype, reader, response),
+            };
+            shown.map_err(inside)?;
+        }
+        self.absent(d, fields, &set, &ValueReader::new(d, &self.options, &[]), response)?;
+        for (name, value) in response.body() {
+            let mut json = b",".to_vec();
+            self.json(&mut json).member(name, value)?;
+            reader.members(&json);
+        }
+        response.clear();
+        reader.end_object(begin);
+        Ok(())
+    }
+
+    /// Puts the next value where its field's mapping wants it.
+    fn place_next(
+        &self,
+        d: &Descriptor,
+        field: &Field,
+        ttype: TType,
+        reader: &mut JsonReader<'_, '_>,
+        response: &mut Response,
+    ) -> Result<(), Error> {
+        let from = reader.rest();
+        reader.skip(ttype, self.options.max_depth)?;
+        let bytes = from.get(..from.len().saturating_sub(reader.rest().len())).unwrap_or_default();
+        match ValueReader::new(d, &self.options, bytes).field(field, ttype, false)? {
+            Some(value) => self.place(field, value, response),
+            None => Ok(()),
+        }
+    }
+
+    /// Under which name a field is a member of the body, if that is so whatever its value is.
+    fn member_of_body<'f>(&self, field: &'f Field) -> Option<Member<'f>> {
+        if field.hidden {
+            return None;
+        }
+        let first = if self.is_raw_only() { 0 } else { field.http.len().saturating_sub(1) };
+        match field.http.get(first..) {
+            None | Some([]) => Some(Member::Own),
+            Some([Source::Body(name), ..]) => Some(Member::Named(name)),
+            Some(_) => None,
+        }
     }
 
     /// `raw`: with the body as text. `values`: with its members.
@@ -145,7 +283,7 @@ impl HttpCodec {
     ) -> Result<Response, Error> {
         let mut response = Response::new();
         let Type::Struct(id) = field.ty else {
-            let value = reader.value(field.ty, field.js_conv && self.options.value_mapping)?;
+            let value = reader.value(field.ty, self.is_js(field))?;
             let mut json = Vec::new();
             self.json(&mut json).value(&value)?;
             response.set_raw_body(json);
@@ -231,7 +369,7 @@ impl HttpCodec {
         }
         let mut zero = Vec::new();
         crate::value::write::ValueWriter::new(d, &self.options, &mut zero).zero(field.ty)?;
-        ValueReader::new(d, &self.options, &zero).value(field.ty, field.js_conv && self.options.value_mapping)
+        ValueReader::new(d, &self.options, &zero).value(field.ty, self.is_js(field))
     }
 
     /// Puts a value where its field's mapping wants it.
@@ -277,6 +415,10 @@ impl HttpCodec {
         }
     }
 
+    fn is_js(&self, field: &Field) -> bool {
+        field.js_conv && self.options.value_mapping
+    }
+
     fn json<'o>(&self, out: &'o mut Vec<u8>) -> print::Json<'o> {
         print::Json { profile: self.options.profile, null_for_nan: self.options.null_for_nan, out }
     }
@@ -285,6 +427,13 @@ impl HttpCodec {
     fn is_raw_only(&self) -> bool {
         self.options.profile == Profile::Dynamic && self.options.raw_response_body
     }
+}
+
+/// The name of a member of the body.
+enum Member<'f> {
+    /// The field's effective name.
+    Own,
+    Named(&'f str),
 }
 
 fn is_container(ty: Type) -> bool {

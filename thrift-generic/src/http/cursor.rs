@@ -1,6 +1,7 @@
 //! Walks a JSON text from front to back.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::error::{Error, ErrorKind};
 use crate::value::Value;
@@ -154,7 +155,18 @@ impl<'a> Cursor<'a> {
         Ok(self.text.get(start..self.at).unwrap_or_default())
     }
 
-    /// Takes a value of any kind as [`Value`]; numbers stay as they are written.
+    /// What lies ahead.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Goes this many bytes ahead.
+    pub(super) fn pass(&mut self, len: usize) {
+        self.at = self.at.saturating_add(len);
+    }
+
+    /// Takes a value of any kind as [`Value`]; numbers stay as they are written; of members with the same key the last
+    /// counts.
     pub(super) fn value(&mut self) -> Result<Value, Error> {
         self.value_within(self.max_depth)
     }
@@ -355,9 +367,14 @@ impl<'a> Cursor<'a> {
                 let depth = self.deeper(depth)?;
                 self.step();
                 let mut members = Vec::new();
+                let mut places = HashMap::new();
                 while let Some(key) = self.member(&mut is_first)? {
                     let value = self.value_within(depth)?;
-                    members.push((String::from_utf8_lossy(&key).into(), value));
+                    let next = members.len();
+                    match members.get_mut(*places.entry(key.clone()).or_insert(next)) {
+                        Some((_, place)) => *place = value,
+                        None => members.push((String::from_utf8_lossy(&key).into(), value)),
+                    }
                 }
                 Value::Struct(members)
             }

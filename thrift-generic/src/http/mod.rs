@@ -9,7 +9,7 @@ mod print;
 mod request;
 mod response;
 mod route;
-mod strict;
+mod set;
 mod text;
 
 pub use codec::HttpCodec;

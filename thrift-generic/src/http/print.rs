@@ -86,7 +86,7 @@ impl Json<'_> {
         char < ' ' || char != ' ' && self.profile == Profile::Default
     }
 
-    fn member(&mut self, key: &str, value: &Value) -> Result<(), Error> {
+    pub(super) fn member(&mut self, key: &str, value: &Value) -> Result<(), Error> {
         self.string(key);
         self.out.push(b':');
         self.value(value).map_err(|error| error.inside(Step::Field(key.into())))

@@ -7,6 +7,7 @@ mod keys;
 mod mapped;
 mod number;
 mod out;
+pub(crate) mod part;
 pub(crate) mod read;
 mod scan;
 mod text;

@@ -223,7 +223,7 @@ impl<'a> Reader<'a, '_> {
 
     /// Whether a value on the wire is of the type; `false` where it is not and is to be skipped.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn is_type(&self, ty: Type, ttype: TType) -> Result<bool, Error> {
+    pub(crate) fn is_type(&self, ty: Type, ttype: TType) -> Result<bool, Error> {
         if ttype == ty.ttype() { Ok(true) } else { self.is_another_type(ty, ttype) }
     }
 
@@ -646,7 +646,7 @@ impl<'a> Reader<'a, '_> {
 
     /// `,"key":`; the comma becomes a brace where it is the first.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn member_name(&mut self, key: &KeyText) {
+    pub(super) fn member_name(&mut self, key: &KeyText) {
         match key.padded() {
             Some((bytes, len)) if !(self.options.escape_html && key.minds_html()) => self.out.put_part(bytes, len),
             _ => self.long_member_name(key),

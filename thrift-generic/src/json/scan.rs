@@ -33,6 +33,18 @@ impl Kind {
             Self::Object => "object",
         }
     }
+
+    /// In the words of Kitex's Map mapping.
+    pub(super) fn kitex(self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::Bool => "BOOL",
+            Self::Number => "NUMBER",
+            Self::String => "STRING",
+            Self::List => "LIST",
+            Self::Object => "STRUCT",
+        }
+    }
 }
 
 impl<'j> Scanner<'j> {

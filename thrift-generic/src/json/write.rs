@@ -26,6 +26,10 @@ pub(crate) struct Writer<'a, 'o> {
     base: Option<&'a Base>,
     /// Fields with `api.none` are not there.
     hide: bool,
+    /// Nothing is taken for what it is not, whatever the profile (HTTP, below the top level of a body).
+    strict: bool,
+    /// A key came twice, where the first counts.
+    pub(super) repeated: bool,
 }
 
 /// The fields of one struct that were written, as bits by rank: the first 64, and where the others are in `spill`.
@@ -46,6 +50,27 @@ impl<'a, 'o> Writer<'a, 'o> {
             spill: Vec::new(),
             base: None,
             hide: false,
+            strict: false,
+            repeated: false,
+        }
+    }
+
+    /// A writer of a part of a text: in the default profile by the rules of the Map mapping.
+    pub(super) fn strict(d: &'a Descriptor, options: &'a Options, json: &'a [u8], out: &'o mut Vec<u8>) -> Self {
+        // How much of the text it is nobody knows yet.
+        const GUESS: usize = 256;
+        let lenient = options.profile == Profile::Default;
+        Self {
+            d,
+            options,
+            lenient,
+            scan: Scanner::new(json),
+            out: Out::new(out, json.len().min(GUESS)),
+            spill: Vec::new(),
+            base: None,
+            hide: false,
+            strict: lenient,
+            repeated: false,
         }
     }
 
@@ -183,6 +208,9 @@ impl<'a, 'o> Writer<'a, 'o> {
 
     #[inline(never)]
     fn integer_of_another_kind(&mut self, ty: Type, js: bool) -> Result<i64, Error> {
+        if self.strict {
+            return self.strict_integer(ty, js);
+        }
         let offset = self.scan.offset();
         match self.scan.kind()? {
             Kind::Number => {
@@ -213,7 +241,7 @@ impl<'a, 'o> Writer<'a, 'o> {
     }
 
     /// The number of an enum's value, where names are accepted.
-    fn enum_named(&self, ty: Type, name: &[u8]) -> Option<i64> {
+    pub(super) fn enum_named(&self, ty: Type, name: &[u8]) -> Option<i64> {
         let Type::Enum(id) = ty else { return None };
         if self.options.enum_names == EnumNames::Off {
             return None;
@@ -237,6 +265,9 @@ impl<'a, 'o> Writer<'a, 'o> {
 
     #[inline(never)]
     fn double_of_another_kind(&mut self, js: bool) -> Result<f64, Error> {
+        if self.strict {
+            return self.strict_double();
+        }
         let offset = self.scan.offset();
         match self.scan.kind()? {
             Kind::Number => {
@@ -278,6 +309,9 @@ impl<'a, 'o> Writer<'a, 'o> {
 
     #[inline(never)]
     fn bool_of_another_kind(&mut self) -> Result<bool, Error> {
+        if self.strict {
+            return Err(self.refused(Type::Bool));
+        }
         let offset = self.scan.offset();
         match self.scan.kind()? {
             Kind::Bool => self.scan.boolean(),
@@ -306,6 +340,9 @@ impl<'a, 'o> Writer<'a, 'o> {
 
     #[inline(never)]
     fn string_of_another_kind(&mut self, ty: Type, js: bool) -> Result<(), Error> {
+        if self.strict {
+            return Err(self.refused(ty));
+        }
         let offset = self.scan.offset();
         let kind = self.scan.kind()?;
         let number_as_text = kind == Kind::Number && js && ty == Type::String;
@@ -423,6 +460,9 @@ impl<'a, 'o> Writer<'a, 'o> {
     /// What is no list is the only element of one.
     #[inline(never)]
     fn list_of_one(&mut self, ty: Type, element: Type, js: bool, depth: usize, at: usize) -> Result<(), Error> {
+        if self.strict {
+            return Err(self.refused(ty));
+        }
         let kind = self.scan.kind()?;
         if !self.lenient {
             return Err(self.mismatch(ty, kind, self.scan.offset()));
@@ -445,6 +485,9 @@ impl<'a, 'o> Writer<'a, 'o> {
         self.out.put(&[key.ttype().0, value.ttype().0, 0, 0, 0, 0]);
         if self.scan.peek() != Some(b'{') {
             let kind = self.scan.kind()?;
+            if self.strict {
+                return Err(self.refused(ty));
+            }
             return if self.lenient { self.skip() } else { Err(self.mismatch(ty, kind, self.scan.offset())) };
         }
         self.scan.pass();
@@ -489,6 +532,7 @@ impl<'a, 'o> Writer<'a, 'o> {
             self.key(key)?;
             self.scan.expect(b':', "a colon")?;
             if !keys.is_new(at, &self.out) {
+                self.repeated = true;
                 self.out.back_to(at);
                 self.scan.skip(depth, self.options.max_depth).map_err(|error| at_entry(error, start))?;
             } else {
@@ -677,9 +721,11 @@ impl<'a, 'o> Writer<'a, 'o> {
         depth: usize,
     ) -> Result<(), Error> {
         if self.scan.peek() == Some(b'n') {
+            self.repeated |= self.is_seen(seen, slot.rank);
             return self.scan.word(b"null");
         }
         if self.lenient && self.is_seen(seen, slot.rank) {
+            self.repeated = true;
             return self.scan.skip(depth, self.options.max_depth);
         }
         if slot.special {
@@ -750,6 +796,9 @@ impl<'a, 'o> Writer<'a, 'o> {
     #[inline(never)]
     fn structure_of_another_kind(&mut self, structure: &'a Struct, base: Option<&Base>) -> Result<(), Error> {
         let kind = self.scan.kind()?;
+        if self.strict {
+            return Err(Error::new(ErrorKind::Mismatch { need: "STRUCT", got: kind.kitex() }).at(self.scan.offset()));
+        }
         if !self.lenient {
             let ty = structure.kind.name();
             return Err(dismatched(ty, "STRUCT", kind.name(), self.scan.offset()));
