@@ -11,8 +11,8 @@
 )]
 
 mod support {
-    pub mod dump;
-    pub mod json;
+    pub(crate) mod dump;
+    pub(crate) mod json;
 }
 
 use support::json::{fixture, play, unhex};
@@ -351,8 +351,10 @@ fn jr_40_methods_of_combined_services() {
 fn jr_16_every_declared_exception_can_be_thrown() {
     for profile in PROFILES {
         for (id, json) in [(1, r#"{"code":400,"msg":"oop"}"#), (2, r#"{"why":"no"}"#)] {
-            let thrown =
-                call("req", profile, "M", r#"{"rs":"x","ds2":{}}"#, |_| Outcome::Exception { id, value: json.to_owned() });
+            let thrown = call("req", profile, "M", r#"{"rs":"x","ds2":{}}"#, |_| Outcome::Exception {
+                id,
+                value: json.to_owned(),
+            });
             assert_eq!(thrown, (Outcome::Exception { id, value: () }, json.to_owned()));
         }
     }

@@ -11,8 +11,8 @@
 )]
 
 mod support {
-    pub mod dump;
-    pub mod json;
+    pub(crate) mod dump;
+    pub(crate) mod json;
 }
 
 use support::json::play;

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use thrift_generic::{Descriptor, Options, Profile, descriptor::Function, json::JsonCodec};
 
 /// The IDL of the payloads.
-pub const IDL: &str = include_str!("../../tests/fixtures/baseline.thrift");
+pub(crate) const IDL: &str = include_str!("../../tests/fixtures/baseline.thrift");
 
 /// Six fields, 114 bytes of Thrift, 228 of JSON.
-pub fn small() -> String {
+pub(crate) fn small() -> String {
     format!(
         "{{\"ByteField\":127,\"I64Field\":{},\"DoubleField\":{DOUBLE},\"I32Field\":{},\"StringField\":{TEXT},\
          \"BinaryField\":{BINARY}}}",
@@ -19,7 +19,7 @@ pub fn small() -> String {
 }
 
 /// 284 fields, 6455 bytes of Thrift, 11199 of JSON.
-pub fn medium() -> String {
+pub(crate) fn medium() -> String {
     let simple = small();
     let mut json = String::new();
     write!(json, "{{\"String\":{TEXT},\"ListSimple\":{},", list(&simple)).unwrap();
@@ -33,12 +33,12 @@ pub fn medium() -> String {
 }
 
 /// A method of the payloads' service.
-pub fn method<'d>(d: &'d Descriptor, name: &str) -> &'d Function {
+pub(crate) fn method<'d>(d: &'d Descriptor, name: &str) -> &'d Function {
     d.function(name).unwrap()
 }
 
 /// The argument of that method, in Thrift Binary.
-pub fn thrift(d: &Descriptor, method: &str, json: &str) -> Vec<u8> {
+pub(crate) fn thrift(d: &Descriptor, method: &str, json: &str) -> Vec<u8> {
     let mut thrift = Vec::new();
     let codec = JsonCodec::new(Options::json(Profile::Dynamic));
     codec.write(d, d.function(method).unwrap().request, json.as_bytes(), &mut thrift).unwrap();
@@ -46,7 +46,7 @@ pub fn thrift(d: &Descriptor, method: &str, json: &str) -> Vec<u8> {
 }
 
 /// Checks the sizes, which are those that dynamicgo publishes.
-pub fn check(d: &Descriptor) {
+pub(crate) fn check(d: &Descriptor) {
     assert_eq!((small().len(), medium().len()), (228, 11199));
     assert_eq!(thrift(d, "SimpleMethod", &small()).len(), 114);
     assert_eq!(thrift(d, "NestingMethod", &medium()).len(), 6455);

@@ -60,7 +60,7 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 pub(crate) struct KeyText {
     /// The text, if it fits.
-    padded: [u8; KeyText::PADDED_LEN],
+    padded: [u8; Self::PADDED_LEN],
     /// Its length; 0 if it does not fit.
     len: u8,
     /// `"key":` as numbers, and which of their bits count.

@@ -10,7 +10,7 @@ use super::out::Out;
 /// nobody outside can know.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    few: [(u32, usize, usize); Keys::FEW],
+    few: [(u32, usize, usize); Self::FEW],
     len: usize,
     many: Option<Box<Many>>,
 }

@@ -101,6 +101,7 @@ impl JsonCodec {
     ) -> Result<(), Error> {
         match (json, d.structure(f.arguments).fields.first()) {
             (Some(json), Some(argument)) => {
+                let base = base.filter(|_| f.has_base);
                 let mut writer = Writer::new(d, &self.options, json, out).with_base(base);
                 let result = writer.wrapped(argument);
                 writer.finish(result)

@@ -154,7 +154,7 @@ fn cut(value: f64) -> i64 {
 /// How Go's two JSON encoders write a double: the shortest text, with an exponent below 1e-6 and from 1e21 on.
 #[derive(Debug)]
 pub(super) struct Decimal {
-    bytes: [u8; Decimal::MAX_LEN],
+    bytes: [u8; Self::MAX_LEN],
     len: usize,
 }
 

@@ -292,11 +292,11 @@ impl<'a> Reader<'a, '_> {
             }
             Type::Enum(id) => {
                 let number = i32::from_be_bytes(self.take("enum")?);
-                if self.options.enum_names == EnumNames::Write {
-                    if let Some(name) = name_of(self.d.enumeration(id), number) {
-                        self.quoted(name.as_bytes());
-                        return Ok(());
-                    }
+                if self.options.enum_names == EnumNames::Write
+                    && let Some(name) = name_of(self.d.enumeration(id), number)
+                {
+                    self.quoted(name.as_bytes());
+                    return Ok(());
                 }
                 self.integer(number, js && !self.lenient);
             }

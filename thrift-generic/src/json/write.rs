@@ -909,11 +909,12 @@ impl<'a, 'o> Writer<'a, 'o> {
         }
         self.out.put(&slot.head);
         let container = matches!(field.ty, Type::List(_) | Type::Set(_) | Type::Map(..) | Type::Struct(_));
-        if self.options.idl_defaults_on_write && (self.lenient || !container) {
-            if let Some(bytes) = fill::default(self.d, field, slot) {
-                self.out.put_slice(bytes);
-                return Ok(());
-            }
+        if self.options.idl_defaults_on_write
+            && (self.lenient || !container)
+            && let Some(bytes) = fill::default(self.d, field, slot)
+        {
+            self.out.put_slice(bytes);
+            return Ok(());
         }
         self.zero(field.ty);
         Ok(())

@@ -13,7 +13,7 @@ use thrift_generic::{Descriptor, Error, Options, Outcome, Profile};
 use super::dump::{canonical, dump, dump_argument};
 
 /// Plays every case of a row.
-pub fn play(file: &str, id: &str) {
+pub(crate) fn play(file: &str, id: &str) {
     let text = fs::read_to_string(folder("rows").join(file)).unwrap();
     let rows: Vec<Json> = serde_json::from_str(&text).unwrap();
     let rows: Vec<_> = rows.iter().filter(|row| row["id"] == id).collect();
@@ -26,7 +26,7 @@ pub fn play(file: &str, id: &str) {
 }
 
 /// The descriptor of a fixture.
-pub fn fixture(name: &str, profile: Profile) -> Descriptor {
+pub(crate) fn fixture(name: &str, profile: Profile) -> Descriptor {
     let path = folder("fixtures").join(format!("{name}.thrift"));
     Builder::new().profile(profile).build(&Idl::from_file(path, &[]).unwrap()).unwrap()
 }
@@ -169,7 +169,7 @@ fn base(given: &Json) -> Option<Base> {
     Some(base)
 }
 
-pub fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
