@@ -186,9 +186,6 @@ func (c *Caller) Response(r *Request) (response *generic.HTTPResponse, err error
 	return response, nil
 }
 
-// Jsonable makes what encoding/json takes of a response's body.
-func Jsonable(v any) any { return rows.Jsonable(v) }
-
 // CallWith is Call with options of Kitex's.
 func (c *Caller) CallWith(method string, in Input, opts ...callopt.Option) (told string) {
 	defer c.recovered(&told)

@@ -140,7 +140,9 @@ func told(stdout, stderr string, code int) string {
 		Status         int
 		Extra, Value   json.RawMessage
 	}
-	d := json.NewDecoder(strings.NewReader(stderr))
+	// Warnings of the log are no part of it.
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	d := json.NewDecoder(strings.NewReader(lines[len(lines)-1]))
 	if err := d.Decode(&line); err != nil || d.Decode(&struct{}{}) != io.EOF {
 		return fmt.Sprintf("exit code %d: %s", code, strings.TrimSpace(stderr))
 	}

@@ -43,7 +43,7 @@ func (want Result) matches(g got, ours bool) error {
 		}
 		return nil
 	case want.JSON != nil:
-		return sameJSON([]byte(text), want.JSON)
+		return SameJSON([]byte(text), want.JSON)
 	}
 	return fmt.Errorf("the row expects nothing")
 }
@@ -108,7 +108,7 @@ func (want Result) matchesOutcome(g got) error {
 // otherwise Go's notation of the map.
 func (want Result) matchesException(g got) error {
 	if response, ok := g.value.(*generic.HTTPResponse); ok && g.err == nil { // but not in HTTP
-		return sameJSON(mustJSON(Jsonable(response.Body)), want.exception())
+		return SameJSON(mustJSON(Jsonable(response.Body)), want.exception())
 	}
 	if g.err == nil {
 		return fmt.Errorf("no error")
@@ -132,7 +132,7 @@ func (want Result) matchesException(g got) error {
 	if at < 0 {
 		return fmt.Errorf("not an exception")
 	}
-	return sameJSON([]byte(g.err.Error()[at:]), want.exception())
+	return SameJSON([]byte(g.err.Error()[at:]), want.exception())
 }
 
 func (want Result) exception() json.RawMessage {
@@ -175,12 +175,12 @@ func (want Result) matchesHTTP(g got) error {
 		}
 	}
 	if want.Body != nil {
-		if err := sameJSON(mustJSON(Jsonable(response.Body)), want.Body); err != nil {
+		if err := SameJSON(mustJSON(Jsonable(response.Body)), want.Body); err != nil {
 			return fmt.Errorf("body: %w", err)
 		}
 	}
 	if want.RawBody != nil {
-		if err := sameJSON(response.RawBody, want.RawBody); err != nil {
+		if err := SameJSON(response.RawBody, want.RawBody); err != nil {
 			return fmt.Errorf("raw body: %w", err)
 		}
 	}
@@ -222,9 +222,9 @@ func Jsonable(v any) any {
 	return v
 }
 
-// sameJSON compares two texts as values; numbers are compared as they are written, unless both are the
+// SameJSON compares two texts as values; numbers are compared as they are written, unless both are the
 // same double.
-func sameJSON(a, b []byte) error {
+func SameJSON(a, b []byte) error {
 	one, err := decode(a)
 	if err != nil {
 		return fmt.Errorf("not JSON: %w", err)
