@@ -11,7 +11,7 @@ mod sniff;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 /// A transparent proxy for Kitex, Thrift and gRPC: tells what a connection speaks, routes by service and method, and
@@ -68,7 +68,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let _printed = error.print();
             // The codes of `call` say how a call went; its own mistakes are the first.
-            let calls = std::env::args().nth(1).is_some_and(|command| command == "call");
+            let commands = Arguments::command();
+            let named = std::env::args_os().skip(1).find(|word| commands.find_subcommand(word).is_some());
+            let calls = named.is_some_and(|command| command == "call");
             return if error.use_stderr() { if calls { 1 } else { USAGE } } else { 0 }.into();
         }
     };
@@ -103,4 +105,5 @@ const CUT_OFF: u8 = 3;
 const KILLED: u8 = 130;
 
 const EXIT_CODES: &str = "Exit codes: 0 done or drained; 1 can't listen or start; 2 wrong arguments or configuration; \
-                          3 drained, but calls were cut off when the time ran out; 130 ended at once by a second signal.";
+                          3 drained, but calls were cut off when the time ran out; 130 ended at once by a second signal. \
+                          `call` and `sniff` have their own.";

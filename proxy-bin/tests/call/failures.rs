@@ -164,3 +164,10 @@ fn a_response_that_is_not_what_the_idl_says_is_1() {
     assert_eq!((code, &error["error"]), (1, &json!("unreadable")));
     assert!(error["message"].as_str().unwrap().contains("name"), "{error}");
 }
+
+#[test]
+fn help_is_no_mistake() {
+    let ended = run(&["--help"]);
+    assert_eq!((ended.code, &*ended.stderr), (0, ""));
+    assert!(ended.stdout.contains("Exit codes: 0 answered; 1 wrong arguments"), "{}", ended.stdout);
+}

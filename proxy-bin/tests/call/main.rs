@@ -1,4 +1,5 @@
-//! `proxy-bin call`, the binary itself, against scripted raw backends.
+//! `proxy-bin call`, the binary itself, against scripted raw backends; and the client of the library that
+//! it is made of.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -9,6 +10,7 @@
 )]
 
 mod calls;
+mod client;
 mod failures;
 mod looks;
 mod protobuf;

@@ -193,3 +193,53 @@ fn a_file_that_is_not_there_is_an_error() {
     let (code, text) = sniff(&["-"], b"80 01 0g 00");
     assert_eq!((code, text.as_str()), (1, "error: -: hex, line 1: \"0g\" is not pairs of hex digits\n"));
 }
+
+/// The lines of a capture's frames that an IDL turns into JSON, without blanks.
+fn bodies(arguments: &[&str]) -> String {
+    let (code, text) = sniff(arguments, b"");
+    assert_eq!(code, 0, "{text}");
+    text.split_whitespace().collect()
+}
+
+#[test]
+fn bodies_are_json_where_an_idl_knows_them() {
+    let (thrift, proto, capture) = (testdata("live.thrift"), testdata("live.proto"), testdata("streams.pcap"));
+    let by_thrift = bodies(&["--idl", &thrift, &capture]);
+    // Over ttstream and over gRPC, a message there and its echo, twice.
+    for text in ["m0", "m1"] {
+        assert_eq!(by_thrift.matches(&format!("{{\"text\":\"{text}\"}}")).count(), 4, "{by_thrift}");
+    }
+    // The Framed call and its reply are text alone.
+    assert!(by_thrift.contains("seqid1,30bytes\"hi\"←"), "{by_thrift}");
+    // The IDL has no such service: a tree.
+    assert!(by_thrift.contains("1:bytes\"bizerror\""), "{by_thrift}");
+    let by_proto = bodies(&["--idl", &proto, &capture]);
+    assert!(by_proto.contains("{\"text\":\"bizerror\"}"), "{by_proto}");
+    assert!(by_proto.contains("1:string\"m0\""), "{by_proto}");
+}
+
+#[test]
+fn results_are_told_apart_by_their_idl() {
+    let thrift = testdata("live.thrift");
+    for (vector, expected) in [
+        ("framed_call", "    \"hi\"\n"),
+        (
+            "framed_reply_declared_exception",
+            "    exception oops: Oops\n        {\n          \"why\": \"mock exception\"\n",
+        ),
+        ("framed_reply_empty_result", "    (no result)\n"),
+    ] {
+        let (code, text) = sniff(&["--idl", &thrift, "-"], &testkit::vector(vector).bytes);
+        assert_eq!(code, 0, "{text}");
+        assert!(text.contains(expected), "{vector}: {text}");
+    }
+    // A body that is not what the IDL says is shown as what it is.
+    let number = from_hex("0000001c 80010001 00000004 6563686f 00000001 0a0001 000000000000002a 00");
+    let (code, text) = sniff(&["--idl", &thrift, "-"], &number);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("(not what the IDL says: ") && text.contains("    1: i64 42\n"), "{text}");
+
+    let (code, text) = sniff(&["--idl", "/no/such.thrift", "-"], b"");
+    assert_eq!(code, 1);
+    assert!(text.starts_with("error: "), "{text}");
+}

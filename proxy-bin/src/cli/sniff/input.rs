@@ -257,7 +257,8 @@ mod tests {
         let http = b"GET / HTTP/1.1\r\n\r\n".to_vec();
         assert_eq!(classify(http.clone()), Ok(Input::Bytes(http)));
         assert_eq!(classify(BYTES.to_vec()), Ok(Input::Bytes(BYTES.to_vec())));
-        assert_eq!(classify(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()).is_ok(), true);
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        assert_eq!(classify(preface.clone()), Ok(Input::Bytes(preface)));
         assert!(matches!(classify(b"\xd4\xc3\xb2\xa1".to_vec()), Ok(Input::Capture(_))));
     }
 }

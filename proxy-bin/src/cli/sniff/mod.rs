@@ -70,7 +70,7 @@ pub(crate) fn sniff(options: &Sniff) -> ExitCode {
     };
     let input = match options.forced {
         // What it is said to be may come as hex.
-        Some(_) => input::classify(bytes.clone()).or_else(|_| Ok(Input::Bytes(bytes))),
+        Some(_) => input::classify(bytes.clone()).or(Ok(Input::Bytes(bytes))),
         None => input::classify(bytes),
     };
     let input = match input {
@@ -289,7 +289,7 @@ mod tests {
                 2 => bytes.truncate(at),
                 3 => bytes.insert(at, chance.byte()),
                 _ => {
-                    let end = (at + chance.below(64)).min(bytes.len());
+                    let end = at.saturating_add(chance.below(64)).min(bytes.len());
                     let again = bytes[at..end].to_vec();
                     bytes.splice(at..at, again);
                 }

@@ -274,8 +274,8 @@ mod tests {
     fn half(segments: &[(u32, &[u8])]) -> Half {
         let mut half = Half::default();
         half.take(u32::MAX - 1, true, b"", 1);
-        for (index, (sequence, payload)) in segments.iter().enumerate() {
-            half.take(u32::MAX.wrapping_add(*sequence), false, payload, index + 2);
+        for (packet, (sequence, payload)) in (2..).zip(segments) {
+            half.take(u32::MAX.wrapping_add(*sequence), false, payload, packet);
         }
         half.finish();
         half
