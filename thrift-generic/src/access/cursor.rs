@@ -8,13 +8,13 @@ use crate::error::{Error, ErrorKind};
 pub(crate) struct Cursor<'a> {
     src: &'a [u8],
     reader: Reader<'a>,
-    /// Made once, as it has room for 64 levels.
-    skipper: Skipper,
+    /// Made when it is needed, and only once, as it has room for 64 levels.
+    skipper: Option<Skipper>,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(src: &'a [u8]) -> Self {
-        Self { src, reader: Reader::new(src), skipper: Skipper::new_struct() }
+        Self { src, reader: Reader::new(src), skipper: None }
     }
 
     #[inline]
@@ -49,7 +49,7 @@ impl<'a> Cursor<'a> {
             self.reader.bytes()?;
             return Ok(());
         }
-        self.skipper.reset(ttype);
+        self.skipper(ttype);
         self.skip_rest(0)
     }
 
@@ -64,8 +64,7 @@ impl<'a> Cursor<'a> {
         }
         // They are what follows the header of a list, which the skipper gets as a piece of its own.
         let [a, b, c, d] = u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes();
-        self.skipper.reset(TType::LIST);
-        self.skipper.skip(&[element.0, a, b, c, d])?;
+        self.skipper(TType::LIST).skip(&[element.0, a, b, c, d])?;
         self.skip_rest(HEADER_LEN)
     }
 
@@ -73,11 +72,19 @@ impl<'a> Cursor<'a> {
     fn skip_rest(&mut self, seen: usize) -> Result<(), Error> {
         let base = self.offset().saturating_sub(seen);
         let shifted = |error: DecodeError| Error::from(error.shifted(base));
-        match self.skipper.skip(self.reader.rest()) {
+        let skipper = self.skipper.get_or_insert_with(Skipper::new_struct);
+        match skipper.skip(self.reader.rest()) {
             Ok(Some(len)) => self.advance(len, TType::STRUCT),
-            Ok(None) => Err(shifted(self.skipper.truncated())),
+            Ok(None) => Err(shifted(skipper.truncated())),
             Err(error) => Err(shifted(error)),
         }
+    }
+
+    /// The skipper, at the beginning of a value.
+    fn skipper(&mut self, ttype: TType) -> &mut Skipper {
+        let skipper = self.skipper.get_or_insert_with(Skipper::new_struct);
+        skipper.reset(ttype);
+        skipper
     }
 
     #[inline]
