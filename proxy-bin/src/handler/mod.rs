@@ -4,6 +4,7 @@
 //! [`Services`]; [`generic`] puts JSON on top by an IDL.
 
 mod call;
+pub mod generic;
 mod services;
 mod side;
 mod stream;
