@@ -12,6 +12,7 @@
 mod framed;
 mod grpc;
 mod http2;
+mod idl;
 mod json;
 mod protobuf;
 mod thrift;
@@ -23,6 +24,7 @@ pub use crate::{
     framed::framed,
     grpc::{grpc_compression, grpc_message, grpc_scalars},
     http2::{http2, http2_continuation},
+    idl::thrift_idl,
     json::thrift_json,
     protobuf::protobuf_json,
     thrift::{application_exception, thrift_buffered, thrift_message},
@@ -46,6 +48,7 @@ pub const ORACLES: &[(&str, Oracle)] = &[
     ("mesh_header", mesh_header),
     ("protobuf_json", protobuf_json),
     ("thrift_buffered", thrift_buffered),
+    ("thrift_idl", thrift_idl),
     ("thrift_json", thrift_json),
     ("thrift_message", thrift_message),
     ("thrift_value", thrift_value),

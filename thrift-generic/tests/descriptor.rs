@@ -12,7 +12,8 @@ use thrift_generic::descriptor::{
 };
 use thrift_generic::http::{Request, Response};
 use thrift_generic::idl::Idl;
-use thrift_generic::{Error, Profile, Value};
+use thrift_generic::json::JsonCodec;
+use thrift_generic::{Error, Options, Profile, Value};
 
 fn dynamic(text: &str) -> Descriptor {
     Builder::new().profile(Profile::Dynamic).build(&Idl::from_text(text).unwrap()).unwrap()
@@ -332,4 +333,20 @@ fn methods_without_arguments_are_allowed_on_request() {
     let ping = d.function("Ping").unwrap();
     assert_eq!((ping.request, ping.has_base), (Type::Void, false));
     assert!(d.structure(ping.arguments).fields.is_empty());
+}
+
+#[test]
+fn a_struct_without_fields_is_written_and_read() {
+    let d = default("struct Empty {} service S { Empty M(1: Empty e) }");
+    let f = d.function("M").unwrap();
+    let codec = JsonCodec::new(Options::json(Profile::Default));
+    let (mut thrift, mut json) = (Vec::new(), Vec::new());
+    codec.encode_request(&d, f, Some(br#"{"any":1}"#), None, &mut thrift).unwrap();
+    assert_eq!(thrift, [12, 0, 1, 0, 0]);
+    codec.decode_request(&d, f, &thrift, &mut json).unwrap();
+    assert_eq!(json, b"{}");
+    let d = Builder::new().allow_no_arguments(true).build(&Idl::from_text("service S { void M() }").unwrap()).unwrap();
+    thrift.clear();
+    codec.encode_arguments(&d, d.function("M").unwrap(), b"{}", None, &mut thrift).unwrap();
+    assert_eq!(thrift, [0]);
 }

@@ -16,11 +16,21 @@ pub(crate) trait Types {
     /// The type behind an id.
     fn ty(&self, id: TypeId) -> Type;
 
-    /// The effective name and the type of a struct's field with this name in the IDL; of several the last.
-    fn member(&self, ty: Type, name: &str) -> Option<(Box<str>, Type)>;
+    /// A struct's field with this name in the IDL; of several the last.
+    fn member(&self, ty: Type, name: &str) -> Option<Member>;
 
     /// The name of a struct, and that of its file.
     fn struct_name(&self, ty: Type) -> (Box<str>, Box<str>);
+}
+
+/// A field of a struct.
+pub(crate) struct Member {
+    /// Its effective name.
+    pub(crate) key: Box<str>,
+    /// Its type.
+    pub(crate) ty: Type,
+    /// Whether a later field has the same effective name, so that this one is never written.
+    pub(crate) hidden: bool,
 }
 
 /// Makes values of constants, of all fields of a descriptor together not too many.
@@ -159,7 +169,7 @@ impl<T: Types> Constants<'_, T> {
             let ValueKind::Literal(name) = &key.kind else {
                 return Err(self.error(target, IdlErrorKind::DefaultKey(target.name.into())));
             };
-            let Some((key, member)) = self.types.member(ty, name) else {
+            let Some(Member { key, ty: member, hidden }) = self.types.member(ty, name) else {
                 let (owner, file) = self.types.struct_name(ty);
                 return Err(self.error(target, IdlErrorKind::UnknownMember { member: name.clone(), owner, file }));
             };
@@ -167,6 +177,9 @@ impl<T: Types> Constants<'_, T> {
             let (owner, _) = self.types.struct_name(ty);
             let name = format!("{owner}.{name}");
             let value = self.nested(Target { name: &name, ..target }, member, value, depth)?;
+            if hidden {
+                continue;
+            }
             let place = *places.entry(key.clone()).or_insert(members.len());
             match members.get_mut(place) {
                 Some(member) => member.1 = value,

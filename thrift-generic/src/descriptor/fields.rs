@@ -33,6 +33,7 @@ impl FieldSet {
         let (Some(first), Some(last)) =
             (set.fields.iter().map(|field| field.id).min(), set.fields.iter().map(|field| field.id).max())
         else {
+            set.plan = Plan::new(&[], |_| None);
             return set;
         };
         set.first_id = first;

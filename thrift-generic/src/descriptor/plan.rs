@@ -176,8 +176,11 @@ impl Plan {
         by_rank.sort_by_key(|&index| fields.get(usize::from(index)).map(|field| field.id));
         let mut plan = Self { keys: KeyTable::new(fields), by_rank, ..Self::default() };
         plan.sets = vec![RankSets::default(); fields.len().div_ceil(64).max(1)];
-        for (index, field) in fields.iter().enumerate() {
-            let rank = plan.by_rank.iter().position(|&other| usize::from(other) == index).unwrap_or_default();
+        let mut ranks = vec![0; fields.len()];
+        for (rank, &index) in plan.by_rank.iter().enumerate() {
+            ranks.get_mut(usize::from(index)).into_iter().for_each(|place| *place = rank);
+        }
+        for ((index, field), rank) in fields.iter().enumerate().zip(ranks) {
             let ttype = field.ty.ttype();
             let [high, low] = field.id.to_be_bytes();
             plan.slots.push(Slot {

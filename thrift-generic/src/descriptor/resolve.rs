@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::descriptor::constant::{Constants, Target, Types, low};
+use crate::descriptor::constant::{Constants, Member, Target, Types, low};
 use crate::descriptor::tag::json_alias;
 use crate::descriptor::{
     Annotation, Descriptor, Enum, EnumId, Field, FieldSet, Function, Handler, Registry, Requiredness, Route, Source,
@@ -176,6 +176,7 @@ struct StructDraft<'a> {
     /// What the fields are made from, in the same order.
     sources: Vec<&'a IdlField>,
     by_name: HashMap<&'a str, usize>,
+    by_key: HashMap<Box<str>, usize>,
     /// Its number in the IDL, until its fields are there.
     pending: Option<usize>,
 }
@@ -493,10 +494,11 @@ impl Types for Draft<'_> {
         self.types.get(super::index(id.0)).copied().unwrap_or(Type::Void)
     }
 
-    fn member(&self, ty: Type, name: &str) -> Option<(Box<str>, Type)> {
+    fn member(&self, ty: Type, name: &str) -> Option<Member> {
         let draft = self.draft_of(ty)?;
-        let field = draft.fields.get(*draft.by_name.get(name)?)?;
-        Some((field.key.clone(), field.ty))
+        let at = *draft.by_name.get(name)?;
+        let field = draft.fields.get(at)?;
+        Some(Member { key: field.key.clone(), ty: field.ty, hidden: draft.by_key.get(&field.key) != Some(&at) })
     }
 
     fn struct_name(&self, ty: Type) -> (Box<str>, Box<str>) {
@@ -515,12 +517,13 @@ impl Draft<'_> {
 
 impl<'a> StructDraft<'a> {
     fn new(name: &str, kind: StructKind, file: usize) -> Self {
-        let (fields, sources, by_name) = Default::default();
-        Self { name: name.into(), kind, file, fields, sources, by_name, pending: None }
+        let (fields, sources, by_name, by_key) = Default::default();
+        Self { name: name.into(), kind, file, fields, sources, by_name, by_key, pending: None }
     }
 
     fn push(&mut self, source: &'a IdlField, field: Field) {
         self.by_name.insert(&source.name.text, self.fields.len());
+        self.by_key.insert(field.key.clone(), self.fields.len());
         self.sources.push(source);
         self.fields.push(field);
     }
