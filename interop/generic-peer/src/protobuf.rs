@@ -7,7 +7,7 @@ use proxy::handler::{Answering, Failure, Handler, Request, Response, Service, St
 use serde_json::json;
 use thrift_generic::protobuf::{PbDescriptor, PbFunction, PbIdl, PbJsonCodec, PbOptions, PbServices};
 
-use crate::services::{ordered, parsed, text};
+use crate::services::{late, ordered, parsed, text};
 
 pub(crate) fn service(idl: &Path) -> Result<Service, Box<dyn Error>> {
     let idl = PbIdl::from_file(idl.join("live.proto"), &[])?;
@@ -73,10 +73,10 @@ impl Handler for Live {
                             let answer = json!({"text": format!("{} {number}", text(&message)), "n": number});
                             stream.send(self.encode(function, &answer.to_string())?).await;
                         }
-                        return ordered(text(&message));
+                        return late(text(&message)).await;
                     }
                     _ => {
-                        ordered(text(&message))?;
+                        late(text(&message)).await?;
                         stream.send(self.encode(function, &json)?).await;
                     }
                 }

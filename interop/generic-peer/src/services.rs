@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use proxy::handler::generic::JsonService;
 use proxy::handler::{Answering, Failure, Handler, Request, Response, Service, Stream};
@@ -43,11 +44,11 @@ pub(crate) fn generic(idl: &Path, dynamic: bool) -> Result<Service, Box<dyn Erro
                 let message = json!({"text": format!("{} {number}", text(&request)), "number": number});
                 stream.send(message.to_string()).await?;
             }
-            ordered(text(&request))
+            late(text(&request)).await
         })
         .bidirectional_streaming(|_, stream| async move {
             while let Some(message) = stream.recv().await? {
-                ordered(text(&parsed(&message)?))?;
+                late(text(&parsed(&message)?)).await?;
                 stream.send(message).await?;
             }
             Ok(())
@@ -122,6 +123,16 @@ fn fetched(method: &str, request: &Value) -> Answer {
 
 fn exception(id: i16, value: Value) -> Outcome<String> {
     Outcome::Exception { id, value: value.to_string() }
+}
+
+/// [`ordered`] at the end of a stream: Kitex's clients drop messages that they have when the end with an error is
+/// there, too.
+pub(crate) async fn late(text: &str) -> Result<(), Failure> {
+    let done = ordered(text);
+    if done.is_err() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    done
 }
 
 /// Does what a text orders; without an order, nothing.

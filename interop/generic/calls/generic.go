@@ -144,7 +144,7 @@ func genericHandler(kind Kind, told *handler) *generic.ServiceV2 {
 					return err
 				}
 			}
-			return ordered(m.text)
+			return late(m.text)
 		},
 		BidiStreaming: func(ctx context.Context, _, _ string, stream generic.BidiStreamingServer) error {
 			for {
@@ -155,7 +155,7 @@ func genericHandler(kind Kind, told *handler) *generic.ServiceV2 {
 				if err != nil {
 					return err
 				}
-				if err := ordered(read(kind, got).text); err != nil {
+				if err := late(read(kind, got).text); err != nil {
 					return err
 				}
 				if err := stream.Send(ctx, got); err != nil {

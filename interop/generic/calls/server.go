@@ -112,6 +112,16 @@ func notFound() error {
 	return kerrors.NewBizStatusErrorWithExtra(404, "not found", map[string]string{"k": "v"})
 }
 
+// late is ordered at the end of a stream. Kitex's clients drop messages that they have when the end with
+// an error is there, too.
+func late(text string) error {
+	err := ordered(text)
+	if err != nil {
+		time.Sleep(200 * time.Millisecond)
+	}
+	return err
+}
+
 // ordered does what a text orders; without an order, nothing.
 func ordered(text string) error {
 	switch text {
@@ -236,7 +246,7 @@ func (*handler) Download(ctx context.Context, req *gen.Note, stream gen.Generic_
 			return err
 		}
 	}
-	return ordered(req.Text)
+	return late(req.Text)
 }
 
 func (*handler) Chat(ctx context.Context, stream gen.Generic_ChatServer) error {
@@ -248,7 +258,7 @@ func (*handler) Chat(ctx context.Context, stream gen.Generic_ChatServer) error {
 		if err != nil {
 			return err
 		}
-		if err := ordered(m.Text); err != nil {
+		if err := late(m.Text); err != nil {
 			return err
 		}
 		if err := stream.Send(ctx, m); err != nil {
@@ -300,7 +310,7 @@ func (*pbHandler) Download(ctx context.Context, req *livep.Msg, stream livep.Liv
 			return err
 		}
 	}
-	return ordered(req.Text)
+	return late(req.Text)
 }
 
 func (*pbHandler) Chat(ctx context.Context, stream livep.LiveP_ChatServer) error {
@@ -312,7 +322,7 @@ func (*pbHandler) Chat(ctx context.Context, stream livep.LiveP_ChatServer) error
 		if err != nil {
 			return err
 		}
-		if err := ordered(m.Text); err != nil {
+		if err := late(m.Text); err != nil {
 			return err
 		}
 		if err := stream.Send(ctx, m); err != nil {

@@ -179,5 +179,9 @@ func translated(told string) string {
 	if m := declared.FindStringSubmatch(told); m != nil {
 		return "declared " + Canonical("{"+m[1]+"}")
 	}
-	return prefix.ReplaceAllString(told, "error: ")
+	told = prefix.ReplaceAllString(told, "error: ")
+	if value, ok := strings.CutPrefix(told, "error: {"); ok { // how dynamicgo has it
+		return "declared " + Canonical("{"+value)
+	}
+	return told
 }
