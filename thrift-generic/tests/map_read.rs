@@ -8,6 +8,8 @@ mod support {
 }
 
 use support::map::{fixture, play};
+use thrift_codec::exception::INTERNAL_ERROR;
+use thrift_generic::binary::{Message, v2};
 use thrift_generic::value::MapCodec;
 use thrift_generic::{ErrorKind, Options, Outcome, Value};
 
@@ -138,6 +140,19 @@ fn mr_07_doubles_and_nulls_in_a_list_of_integers() {
 #[test]
 fn mr_08_a_scalar_there_and_back() {
     assert_eq!(call("req", "Str", &Value::from("hello"), Outcome::Value), Outcome::Value(Value::from("hello")));
+}
+
+#[test]
+fn mr_09_a_handlers_error_reaches_the_client_in_its_words() {
+    let answer = Message::exception("M", 7, INTERNAL_ERROR, "biz error: no such thing").unwrap();
+    let error = v2::unwrap_reply(answer.into_bytes(), "M", 7).unwrap_err();
+    assert!(error.to_string().contains("no such thing"), "{error}");
+}
+
+#[test]
+fn mr_17_a_business_error_comes_with_an_empty_result() {
+    let request = Value::structure([("rs", Value::from("x")), ("ds2", Value::structure([("r", "y")]))]);
+    assert_eq!(call("req", "M", &request, |_| Outcome::Empty), Outcome::Empty);
 }
 
 #[test]

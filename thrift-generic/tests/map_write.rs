@@ -214,7 +214,7 @@ fn every_declared_exception_is_written() {
 }
 
 #[test]
-fn messages_of_streams_are_bare() {
+fn s_07_messages_of_streams_are_bare() {
     let d = fixture("tenant");
     let f = d.function("EchoBidi").unwrap();
     assert!(f.streaming.is_bare());

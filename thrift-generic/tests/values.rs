@@ -22,9 +22,9 @@ use thrift_generic::{Descriptor, Options, Profile, Value};
 enum Shape {
     Plain(&'static str),
     Struct(usize),
-    List(Box<Shape>),
-    Set(Box<Shape>),
-    Map(&'static str, Box<Shape>),
+    List(Box<Self>),
+    Set(Box<Self>),
+    Map(&'static str, Box<Self>),
 }
 
 impl Shape {
@@ -130,7 +130,7 @@ impl Dice<'_> {
                 let fields = &d.structure(id).fields;
                 let mut members = Vec::new();
                 for field in fields.iter() {
-                    let is_absent = depth > 4 || self.byte() % 3 == 0;
+                    let is_absent = depth > 4 || self.byte().is_multiple_of(3);
                     // What is not optional is written anyway, as zero.
                     if field.requiredness != Requiredness::Optional || !is_absent {
                         members.push((field.key.clone(), self.value(d, field.ty, depth + 1)));

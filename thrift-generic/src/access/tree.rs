@@ -92,7 +92,8 @@ impl Paths {
         Ok(found)
     }
 
-    /// The bytes with a change made at each path; `changes` are in the order of the paths.
+    /// The bytes with a change made at each path; `changes` are in the order of the paths. The places of elements are
+    /// those that they had before.
     ///
     /// # Errors
     ///
