@@ -140,6 +140,7 @@ fn what_the_caller_gets_wrong_is_1_and_nobody_is_asked() {
         (vec!["order", "127.0.0.1:1"], "--idl FILE is needed"),
         (vec!["--idl", &shop, "order"], "ADDRESS is needed"),
         (vec!["--idl", &shop], "METHOD is needed"),
+        (vec!["--idl", &shop, "order", "localhost"], "ADDRESS localhost, expected host:port"),
         (vec!["--idl", &shop, "order", "127.0.0.1:1", "--timeout", "5"], "expected a time with its unit"),
         (vec!["--idl", &shop, "order", "127.0.0.1:1", "-t", "carrier-pigeon"], "possible values: buffered, framed"),
         (vec!["--idl", "/no/such.thrift", "order", "127.0.0.1:1"], "such.thrift"),

@@ -17,6 +17,11 @@ pub(crate) fn run(options: &Call) -> Result<(), Failure> {
     let usage = |text: &str| Failure::Usage(text.to_owned());
     let name = options.method.as_deref().ok_or_else(|| usage("METHOD is needed, such as Service/method"))?;
     let address = options.address.as_deref().ok_or_else(|| usage("ADDRESS is needed, such as 127.0.0.1:8888"))?;
+    let port =
+        address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
+    if port.is_none() {
+        return Err(Failure::Usage(format!("ADDRESS {address}, expected host:port")));
+    }
     if options.raw {
         return block_on(raw(options, name, address));
     }
