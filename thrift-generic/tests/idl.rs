@@ -2,17 +2,16 @@
 //! generic-call 1 and 2.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panics")]
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use thrift_codec::TType;
-use thrift_generic::descriptor::{
-    BaseKind, Builder, Descriptor, Enum, Field, FieldMapping, Function, Handler, HttpMapping, Mapped, Registry,
-    Requiredness, Route, RouteMapping, Source, Streaming, Struct, StructKind, Type, ValueMapping,
-};
 use thrift_generic::descriptor::{BuildError, ParseMode};
+use thrift_generic::descriptor::{
+    Builder, Descriptor, Enum, Field, FieldMapping, Function, Handler, HttpMapping, Mapped, Registry, Requiredness,
+    Route, RouteMapping, Streaming, Struct, StructKind, Type, ValueMapping,
+};
 use thrift_generic::http::{Request, Response};
-use thrift_generic::idl::{Idl, IdlErrorKind};
+use thrift_generic::idl::Idl;
 use thrift_generic::json::JsonCodec;
 use thrift_generic::{Error, Options, Profile, Value};
 
@@ -21,7 +20,7 @@ fn descriptor(text: &str) -> Descriptor {
 }
 
 fn error(text: &str) -> String {
-    Descriptor::from_text(text).map(|d| d.name().to_owned()).expect_err(text).to_string()
+    Descriptor::from_text(text).err().unwrap_or_else(|| panic!("accepted: {text}")).to_string()
 }
 
 /// A main text with includes, by the texts' names.

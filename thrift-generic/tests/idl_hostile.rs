@@ -53,7 +53,7 @@ fn every_prefix_of_a_text_is_handled() {
     assert!(texts.len() > 3);
     for (text, step) in texts {
         for (len, _) in text.char_indices().step_by(step) {
-            read(&text[..len]).map_or((), drop);
+            _ = read(&text[..len]);
         }
     }
     // Where a definition is cut, that is an error.
@@ -66,9 +66,9 @@ fn every_prefix_of_a_text_is_handled() {
 #[test]
 fn every_text_with_one_character_more_or_less_is_handled() {
     for at in 0..ALL.len() {
-        read(&format!("{}{}", &ALL[..at], &ALL[at + 1..])).map_or((), drop);
+        _ = read(&format!("{}{}", &ALL[..at], &ALL[at + 1..]));
         for inserted in ["(", "{", "\"", "\\", "<", "0", ".", "/*", "é", "\0"] {
-            read(&format!("{}{inserted}{}", &ALL[..at], &ALL[at..])).map_or((), drop);
+            _ = read(&format!("{}{inserted}{}", &ALL[..at], &ALL[at..]));
         }
     }
 }
@@ -283,16 +283,16 @@ proptest! {
 
     #[test]
     fn any_text_is_handled(text in ".*") {
-        read(&text).map_or((), drop);
+        _ = read(&text);
     }
 
     #[test]
     fn any_bytes_in_a_file_are_handled(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        read(&String::from_utf8_lossy(&bytes)).map_or((), drop);
+        _ = read(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]
     fn any_pieces_are_handled(text in pieces()) {
-        read(&text).map_or((), drop);
+        _ = read(&text);
     }
 }
