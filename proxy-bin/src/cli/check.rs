@@ -9,7 +9,7 @@ use thrift_generic::Profile;
 
 use crate::Config;
 use crate::cli::USAGE;
-use crate::config::{Cluster, Gateway, Listener, Pattern, Route};
+use crate::config::{Cluster, Gateway, IdlKind, Listener, Pattern, Route};
 use crate::gateway::Model;
 use crate::rpc::{Protocol, StreamPool, StreamTransport, Transport};
 
@@ -110,18 +110,22 @@ fn listener_text(listener: &Listener) -> String {
 fn http_text(listener: &Listener, gateway: &Gateway) -> String {
     let include: Vec<_> = gateway.include.iter().map(|include| include.display().to_string()).collect();
     let include = if include.is_empty() { "none".to_owned() } else { include.join(", ") };
-    let profile = match gateway.profile {
-        Profile::Default => "default",
-        Profile::Dynamic => "dynamic",
+    let of_thrift = match gateway.profile {
+        Profile::Default => format!("; profile default, base64 {}", gateway.base64),
+        Profile::Dynamic => format!("; profile dynamic, base64 {}", gateway.base64),
+    };
+    let (what, of_thrift) = match gateway.kind {
+        IdlKind::Thrift => ("IDL", of_thrift),
+        IdlKind::Proto => ("Protobuf IDL", String::new()),
+        IdlKind::DescriptorSet => ("descriptor set", String::new()),
     };
     format!(
-        "\nlistener {} on {}\n  speaks http/1.1 and http/2, by the IDL in {}\n  include {include}; profile {profile}, base64 {}, i64_as_string {}\n  \
+        "\nlistener {} on {}\n  speaks http/1.1 and http/2, by the {what} in {}\n  include {include}{of_thrift}, i64_as_string {}\n  \
          max_message {} B, max_connections {}, max_streams {}\n  \
          sniff_timeout {:?}, read_timeout {:?}, write_timeout {:?}, idle_timeout {:?}, keepalive {:?}\n",
         listener.name,
         listener.bind,
         gateway.idl.display(),
-        gateway.base64,
         gateway.i64_as_string,
         listener.max_message,
         listener.max_connections,

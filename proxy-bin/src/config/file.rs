@@ -68,6 +68,8 @@ struct FileListener {
     idle_timeout: Option<Time>,
     rst: Option<bool>,
     idl: Option<PathBuf>,
+    proto: Option<PathBuf>,
+    descriptor_set: Option<PathBuf>,
     #[serde(default)]
     include: Vec<PathBuf>,
     profile: Option<FileProfile>,
@@ -196,6 +198,8 @@ fn check_listener(listener: Spanned<FileListener>, base: &Path) -> Result<Listen
     let protocols = file.protocols.unwrap_or_else(|| Protocol::SNIFFED.to_vec());
     let keys = gateway::Keys {
         idl: file.idl,
+        proto: file.proto,
+        descriptor_set: file.descriptor_set,
         include: file.include,
         profile: file.profile,
         base64: file.base64,

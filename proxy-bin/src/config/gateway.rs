@@ -12,8 +12,10 @@ use crate::rpc::Protocol;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Gateway {
-    /// An IDL file, or a directory whose IDL files are all served.
+    /// An IDL file, or a directory whose IDL files are all served; of Protobuf a file.
     pub idl: PathBuf,
+    /// What the IDL is.
+    pub kind: IdlKind,
     /// Where included files are looked for beside the including file's directory.
     pub include: Vec<PathBuf>,
     /// Whose rules hold where Kitex's two JSON converters differ.
@@ -24,9 +26,23 @@ pub struct Gateway {
     pub i64_as_string: bool,
 }
 
+/// What an IDL is: each has a key of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdlKind {
+    /// `idl`: Thrift.
+    Thrift,
+    /// `proto`: a `.proto` file.
+    Proto,
+    /// `descriptor_set`: an encoded `FileDescriptorSet`.
+    DescriptorSet,
+}
+
 /// The keys as they are written.
 pub(super) struct Keys {
     pub(super) idl: Option<PathBuf>,
+    pub(super) proto: Option<PathBuf>,
+    pub(super) descriptor_set: Option<PathBuf>,
     pub(super) include: Vec<PathBuf>,
     pub(super) profile: Option<FileProfile>,
     pub(super) base64: Option<bool>,
@@ -51,6 +67,8 @@ impl Keys {
         if !protocols.contains(&Protocol::Http) {
             let used = [
                 (self.idl.is_some(), "idl"),
+                (self.proto.is_some(), "proto"),
+                (self.descriptor_set.is_some(), "descriptor_set"),
                 (!self.include.is_empty(), "include"),
                 (self.profile.is_some(), "profile"),
                 (self.base64.is_some(), "base64"),
@@ -64,11 +82,31 @@ impl Keys {
         if protocols.iter().any(|&protocol| protocol != Protocol::Http) {
             return Err("protocols: http needs a listener of its own, expected [\"http\"] alone".into());
         }
-        let Some(idl) = self.idl else {
-            return Err("protocols = [\"http\"], expected idl = \"file or directory\" with it".into());
+        let (kind, idl) = match (self.idl, self.proto, self.descriptor_set) {
+            (Some(idl), None, None) => (IdlKind::Thrift, idl),
+            (None, Some(idl), None) => (IdlKind::Proto, idl),
+            (None, None, Some(idl)) => (IdlKind::DescriptorSet, idl),
+            (None, None, None) => {
+                return Err(
+                    "protocols = [\"http\"], expected idl = \"file or directory\" with it, or proto = \"file\" or \
+                            descriptor_set = \"file\""
+                        .into(),
+                );
+            }
+            _ => return Err("idl, proto and descriptor_set: expected one of them".into()),
         };
+        if kind != IdlKind::Thrift {
+            let of_thrift = [(self.profile.is_some(), "profile"), (self.base64.is_some(), "base64")];
+            if let Some(key) = of_thrift.iter().find_map(|&(used, key)| used.then_some(key)) {
+                return Err(format!("{key} is of use to Thrift alone, expected idl with it"));
+            }
+        }
+        if kind == IdlKind::DescriptorSet && !self.include.is_empty() {
+            return Err("include: expected idl or proto with it, a descriptor set has what it imports".into());
+        }
         Ok(Some(Gateway {
             idl: base.join(idl),
+            kind,
             include: self.include.into_iter().map(|include| base.join(include)).collect(),
             profile: match self.profile {
                 Some(FileProfile::Default) => Profile::Default,

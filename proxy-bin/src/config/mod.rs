@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-pub use gateway::Gateway;
+pub use gateway::{Gateway, IdlKind};
 
 use crate::rpc::{Protocol, StreamPool, StreamTransport, Transport};
 

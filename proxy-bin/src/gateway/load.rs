@@ -6,6 +6,7 @@ use thrift_generic::Descriptor;
 use thrift_generic::descriptor::{BuildError, Builder};
 use thrift_generic::http::RouteError;
 use thrift_generic::idl::{Idl, IdlError};
+use thrift_generic::protobuf::PbIdlError;
 
 use crate::config;
 use crate::gateway::model::Service;
@@ -23,6 +24,8 @@ pub(crate) enum LoadError {
     Route { path: PathBuf, service: String, source: RouteError },
     #[error("service {service} is in {first} and in {second}", first = first.display(), second = second.display())]
     Twice { service: String, first: PathBuf, second: PathBuf },
+    #[error("{path}: {source}", path = path.display())]
+    Protobuf { path: PathBuf, source: PbIdlError },
     #[error("{path}: no service, expected one in a .thrift file", path = path.display())]
     Empty { path: PathBuf },
 }

@@ -10,6 +10,7 @@ mod load;
 mod model;
 mod openapi;
 mod page;
+mod protobuf;
 mod schema;
 mod watch;
 
@@ -55,7 +56,7 @@ impl Gateway {
         let outcome = match Model::load(&self.config) {
             Ok(model) => {
                 let outcome = Some(Outcome::Served(model.fingerprint()));
-                let (services, methods) = (model.services().len(), model.methods());
+                let (services, methods) = (model.service_count(), model.methods());
                 // In any case: a fingerprint is taken behind the reading, and may be of a later state.
                 self.model.store(Arc::new(model));
                 if *last != outcome {

@@ -23,6 +23,7 @@ use crate::config;
 use crate::gateway::error::JSON;
 use crate::gateway::load::{LoadError, load};
 use crate::gateway::page::Page;
+use crate::gateway::protobuf::Protobuf;
 use crate::gateway::{Error, openapi};
 use crate::rpc::{self, Message};
 
@@ -39,6 +40,8 @@ pub(crate) struct Model {
     fingerprint: u64,
     page: Page,
     openapi: Bytes,
+    /// Instead of all that is Thrift's, where the IDL is Protobuf's.
+    protobuf: Option<Protobuf>,
 }
 
 /// A service, and where it stands.
@@ -68,10 +71,10 @@ pub(crate) enum Found {
 /// A method of a model, and how it is asked.
 #[derive(Debug)]
 pub(crate) struct Target {
-    service: usize,
-    function: usize,
+    pub(super) service: usize,
+    pub(super) function: usize,
     /// What its route took out of the path; none of a call by name.
-    params: Option<Params>,
+    pub(super) params: Option<Params>,
 }
 
 /// What a call says of its method.
@@ -80,6 +83,10 @@ pub(crate) struct Called<'a> {
     pub(crate) service: &'a str,
     pub(crate) method: &'a str,
     pub(crate) oneway: bool,
+    /// Thrift or Kitex-Protobuf.
+    pub(crate) version: Version,
+    /// What stands in front of the service's name on gRPC, where that is known.
+    pub(crate) package: Option<&'a str>,
 }
 
 impl Model {
@@ -89,7 +96,11 @@ impl Model {
     ///
     /// It can't be read, says something wrong, or has nothing to serve.
     pub(crate) fn load(config: &config::Gateway) -> Result<Self, LoadError> {
-        let loaded = load(config)?;
+        let protobuf = Protobuf::load(config)?;
+        let loaded = match &protobuf {
+            Some(protobuf) => protobuf.loaded(),
+            None => load(config)?,
+        };
         let mut router = Router::builder();
         for service in &loaded.services {
             let added = router.add(&service.descriptor);
@@ -116,7 +127,13 @@ impl Model {
             files: loaded.files,
             page: Page::default(),
             openapi: Bytes::new(),
+            protobuf: None,
         };
+        if let Some(protobuf) = protobuf {
+            (model.page, model.openapi) = (protobuf.page(), protobuf.openapi().to_string().into());
+            model.protobuf = Some(protobuf);
+            return Ok(model);
+        }
         // Made where the IDL is read, not where requests wait.
         model.page = Page::new(&model);
         model.openapi = openapi::document(&model).to_string().into();
@@ -128,8 +145,16 @@ impl Model {
         &self.services
     }
 
+    /// How many services there are.
+    pub(crate) fn service_count(&self) -> usize {
+        self.protobuf.as_ref().map_or(self.services.len(), Protobuf::services)
+    }
+
     /// How many methods there are.
     pub(crate) fn methods(&self) -> usize {
+        if let Some(protobuf) = &self.protobuf {
+            return protobuf.methods();
+        }
         self.services.iter().map(|service| service.descriptor.functions().len()).sum()
     }
 
@@ -139,14 +164,15 @@ impl Model {
             .services
             .iter()
             .flat_map(|service| service.descriptor.functions().iter().map(move |function| (service.name(), function)));
-        functions.map(|(service, function)| {
+        let lines = functions.map(|(service, function)| {
             if function.streaming != Streaming::None {
                 return format!("{service}.{}: streams, not over HTTP", function.name);
             }
             let by_route = function.routes.iter().map(|route| format!("{} {}", route.method, route.path));
             let ways: Vec<_> = by_route.chain([format!("POST /{service}/{}", function.name)]).collect();
             format!("{service}.{}: {}", function.name, ways.join(", "))
-        })
+        });
+        lines.chain(self.protobuf.iter().flat_map(Protobuf::lines))
     }
 
     /// How many routes there are, those by name apart.
@@ -198,7 +224,10 @@ impl Model {
             }
             allowed.push("GET");
         } else if allowed.is_empty() {
-            let target = self.by_name(path)?;
+            let target = match &self.protobuf {
+                Some(protobuf) => protobuf.find(path)?,
+                None => self.by_name(path)?,
+            };
             if method == Method::POST {
                 return Ok(Found::Call(target));
             }
@@ -240,11 +269,15 @@ impl Model {
     ///
     /// It streams.
     pub(crate) fn called(&self, target: &Target) -> Result<Called<'_>, Error> {
+        if let Some(protobuf) = &self.protobuf {
+            return protobuf.called(target);
+        }
         let (descriptor, function) = self.resolve(target)?;
         if function.streaming != Streaming::None {
             return Err(Error::streaming(descriptor.name(), &function.name));
         }
-        Ok(Called { service: descriptor.name(), method: &function.name, oneway: function.oneway })
+        let (service, method, oneway) = (descriptor.name(), &*function.name, function.oneway);
+        Ok(Called { service, method, oneway, version: Version::THRIFT, package: None })
     }
 
     /// Whether a body of this type is one that the method takes: JSON, of a route also a form, or anything where a field
@@ -277,6 +310,9 @@ impl Model {
     ///
     /// What the request has does not make it; names field and offset.
     pub(crate) fn arguments(&self, target: &Target, parts: &Parts, body: &[u8]) -> Result<Vec<u8>, Error> {
+        if let Some(protobuf) = &self.protobuf {
+            return protobuf.message(target, body);
+        }
         let (descriptor, function) = self.resolve(target)?;
         let mut arguments = Vec::with_capacity(body.len());
         let made = match &target.params {
@@ -316,6 +352,9 @@ impl Model {
         }
         if reply.outcome() == rpc::Outcome::Exception {
             return Err(exception(reply));
+        }
+        if let Some(protobuf) = &self.protobuf {
+            return protobuf.answer(target, reply.body()).map(|json| with_type(json.into(), JSON));
         }
         let (descriptor, function) = self.resolve(target)?;
         let answer = match target.params {

@@ -266,7 +266,7 @@ fn thrown_schema(thrown: Vec<(String, Json)>) -> Json {
     json!({ "allOf": [{ "$ref": "#/components/schemas/Error" }, { "anyOf": any }] })
 }
 
-fn error_schema() -> Json {
+pub(super) fn error_schema() -> Json {
     json!({
         "type": "object",
         "required": ["error"],

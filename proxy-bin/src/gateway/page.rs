@@ -21,8 +21,12 @@ impl Page {
         }
         let (services, methods) = (count(model.services().len(), "service"), count(model.methods(), "method"));
         let routes = count(model.routes(), "route");
-        let summary = format!("{services}, {methods}, {routes}");
-        Self(TEMPLATE.replace("{{summary}}", &summary).replace("{{services}}", &body))
+        Self::of(&format!("{services}, {methods}, {routes}"), &body)
+    }
+
+    /// A page of these sections.
+    pub(super) fn of(summary: &str, body: &str) -> Self {
+        Self(TEMPLATE.replace("{{summary}}", summary).replace("{{services}}", body))
     }
 
     /// The page as a caller sees it that calls us `host`.
@@ -89,16 +93,16 @@ fn name(d: &Descriptor, ty: Type) -> String {
     }
 }
 
-fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn put(out: &mut String, text: fmt::Arguments<'_>) {
+pub(super) fn put(out: &mut String, text: fmt::Arguments<'_>) {
     let _infallible = out.write_fmt(text);
 }
 
 /// Text that may come from anybody, for a place between tags or in quotes.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,5 +136,5 @@ impl fmt::Display for Path<'_> {
 }
 
 /// Stands for what the caller calls us. No name of an IDL or a host has such a character.
-const HOST: &str = "\u{1}host\u{1}";
+pub(super) const HOST: &str = "\u{1}host\u{1}";
 const TEMPLATE: &str = include_str!("page.html");

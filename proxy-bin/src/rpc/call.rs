@@ -16,13 +16,16 @@ pub struct Call {
     pub downstream: Rc<Downstream>,
     /// When an answer is of no more use; set by the deadline layer.
     pub deadline: Option<Instant>,
+    /// The package of its service, where whoever makes the call knows it: paths of gRPC have it. Else the cluster's is
+    /// taken.
+    pub package: Option<Box<str>>,
 }
 
 impl Call {
     /// A call without a deadline.
     #[must_use]
     pub fn new(message: Message, downstream: Rc<Downstream>) -> Self {
-        Self { message, downstream, deadline: None }
+        Self { message, downstream, deadline: None, package: None }
     }
 
     /// The service: the header's `isn`, else the listener's default, else empty.

@@ -18,6 +18,7 @@ mod errors;
 mod metadata;
 mod over_grpc;
 mod pages;
+mod protobuf;
 mod reload;
 #[path = "../proxy/support.rs"]
 #[expect(dead_code, reason = "these tests have no use for a proxy in a process of its own")]

@@ -13,6 +13,7 @@ use crate::protobuf::schema::Schema;
 pub struct PbIdl {
     pub(super) main: FileDescriptor,
     pub(super) schema: Arc<Schema>,
+    files: Arc<[PathBuf]>,
 }
 
 /// Why `.proto` files or a descriptor set can't be read: `file:line:column: reason`, as far as it is known.
@@ -71,12 +72,17 @@ impl PbIdl {
         let main = pool.files().filter(|file| file.services().len() > 0).last();
         let main = main.or_else(|| pool.files().last());
         let main = main.ok_or_else(|| PbIdlError("a descriptor set without files".into()))?;
-        Ok(Self::new(&pool, main))
+        Ok(Self::new(&pool, main, Arc::default()))
     }
 
     /// The services of the main file by their full names, in the order of their declaration.
     pub fn services(&self) -> impl Iterator<Item = Box<str>> {
         self.main.services().map(|service| service.full_name().into())
+    }
+
+    /// Every file that was read, imported ones too; none where texts or a descriptor set were.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
     }
 
     /// The package of the main file; empty if it has none.
@@ -97,11 +103,12 @@ impl PbIdl {
         let pool = DescriptorPool::decode(&*compiler.encode_file_descriptor_set()).map_err(|error| of_set(&error))?;
         // Dependencies come first.
         let main = pool.files().last().ok_or_else(|| PbIdlError("no file".into()))?;
-        Ok(Self::new(&pool, main))
+        let files = compiler.files().filter_map(|file| file.path().map(Path::to_path_buf)).collect();
+        Ok(Self::new(&pool, main, files))
     }
 
-    fn new(pool: &DescriptorPool, main: FileDescriptor) -> Self {
-        Self { main, schema: Arc::new(Schema::new(pool)) }
+    fn new(pool: &DescriptorPool, main: FileDescriptor, files: Arc<[PathBuf]>) -> Self {
+        Self { main, schema: Arc::new(Schema::new(pool)), files }
     }
 }
 

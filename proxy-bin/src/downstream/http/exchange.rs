@@ -12,7 +12,6 @@ use http::header::HOST;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
-use thrift_codec::Version;
 use ttheader::IntKey;
 
 use crate::downstream::http::body::{self, Packing};
@@ -87,7 +86,7 @@ async fn exchange<H: Handle>(
         Found::OpenApi => return Ok(model.openapi()),
         Found::Call(target) => target,
     };
-    model.called(&target)?;
+    let package = model.called(&target)?.package.map(Box::from);
     let timeout = headers::timeout_of(&parts.headers)?;
     let packing = Packing::of(&parts.headers)?;
     if !body.is_end_stream() {
@@ -98,7 +97,9 @@ async fn exchange<H: Handle>(
     let message = request(shared, &model, &target, parts, &body, id, timeout)?;
     drop(body);
 
-    match shared.handler.call(Call::new(message, Rc::clone(&shared.downstream))).await? {
+    let mut call = Call::new(message, Rc::clone(&shared.downstream));
+    call.package = package;
+    match shared.handler.call(call).await? {
         Reply::Sent => {
             shared.counters.oneways.add_one();
             let mut response = Response::new(Bytes::new());
@@ -140,7 +141,7 @@ fn request<H>(
     let request = compose::Request {
         service: called.service.as_bytes(),
         method: called.method.as_bytes(),
-        version: Version::THRIFT,
+        version: called.version,
         oneway: called.oneway,
         seqid: shared.next_seqid(),
         ints: &ints,

@@ -64,7 +64,8 @@ fn head(cluster: &Cluster, call: &Call) -> Result<Box<StreamHead>, Fault> {
     }
     let header = call.message.header();
     let int = |key| header.and_then(|header| header.int(key)).filter(|value| !value.is_empty());
-    let path = grpc::path(cluster.package(), service, call.method()).ok_or_else(|| bad("service or method".into()))?;
+    let package = call.package.as_deref().unwrap_or(cluster.package());
+    let path = grpc::path(package, service, call.method()).ok_or_else(|| bad("service or method".into()))?;
     let authority = Authority::try_from(int(IntKey::TO_SERVICE).unwrap_or(service)).ok();
     let uri = match authority {
         Some(authority) => Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path).build().ok(),
