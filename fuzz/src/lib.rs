@@ -12,6 +12,7 @@
 mod framed;
 mod grpc;
 mod http2;
+mod http_mapping;
 mod idl;
 mod json;
 mod protobuf;
@@ -23,6 +24,7 @@ mod value;
 pub use crate::{
     framed::framed,
     grpc::{grpc_compression, grpc_message, grpc_scalars},
+    http_mapping::thrift_http,
     http2::{http2, http2_continuation},
     idl::thrift_idl,
     json::thrift_json,
@@ -48,6 +50,7 @@ pub const ORACLES: &[(&str, Oracle)] = &[
     ("mesh_header", mesh_header),
     ("protobuf_json", protobuf_json),
     ("thrift_buffered", thrift_buffered),
+    ("thrift_http", thrift_http),
     ("thrift_idl", thrift_idl),
     ("thrift_json", thrift_json),
     ("thrift_message", thrift_message),
