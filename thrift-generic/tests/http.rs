@@ -382,6 +382,26 @@ fn h_15_errors_say_where() {
 }
 
 #[test]
+fn h_23_a_raw_body_of_another_content_type_is_no_object() {
+    let idl = "struct File { 1: binary data (api.raw_body = ''), 2: string name (api.path = 'name'), 3: i32 n }
+               service S { File Put(1: File f) (api.put = '/files/:name') }";
+    for profile in [Profile::Default, Profile::Dynamic] {
+        let d = Builder::new().profile(profile).build(&Idl::from_text(idl).unwrap()).unwrap();
+        let write = |content_type: &str, body: &[u8]| {
+            let parts = parts("PUT", "/files/a", &[("content-type", content_type)]);
+            encode(&d, Options::http(profile), &parts, body, None).map(|bytes| dump_argument(&bytes))
+        };
+        let expected = r#"{1:"\x89PNG", 2:"a", 3:i32(0)}"#;
+        assert_eq!(write("image/png", b"\x89PNG").unwrap(), expected);
+        assert_eq!(
+            write("Application/JSON; charset=utf-8", b"{\"n\":5}").unwrap(),
+            r#"{1:"{\"n\":5}", 2:"a", 3:i32(5)}"#
+        );
+        assert!(write("application/problem+json", b"\x89PNG").is_err());
+    }
+}
+
+#[test]
 fn h_31_into_http() {
     let response = |status: i32| {
         let mut response = Response::new();

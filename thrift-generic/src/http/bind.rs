@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use ::http::header::CONTENT_TYPE;
+
 use crate::base::Base;
 use crate::descriptor::{BaseKind, Descriptor, Field, FieldSet, Mapped, Requiredness, Source, StructId, Type};
 use crate::error::{Error, ErrorKind};
@@ -83,6 +85,9 @@ impl<'r, 'b> Binder<'r, 'b> {
         if self.request.is_form() {
             return self.fill(id, Members::Form, base, None).map(|_| ());
         }
+        if self.is_raw(fields) {
+            return self.fill(id, Members::Nowhere, base, None).map(|_| ());
+        }
         if body.is_empty() {
             let members = if self.is_dynamic() { Members::Head } else { Members::Nowhere };
             return self.fill(id, members, base, None).map(|_| ());
@@ -103,6 +108,17 @@ impl<'r, 'b> Binder<'r, 'b> {
         }
         // What follows is not looked at by dynamicgo.
         if self.is_dynamic() { Ok(()) } else { cursor.end() }
+    }
+
+    /// Whether the body is taken as it is, and says by its content type that there is no JSON in it.
+    fn is_raw(&self, fields: &FieldSet) -> bool {
+        let has_raw_body = |field: &Field| field.http.iter().any(|source| matches!(source, Source::RawBody));
+        fields.iter().any(has_raw_body)
+            && self.request.header_bytes(CONTENT_TYPE.as_str()).is_some_and(|value| {
+                let essence = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+                let essence = essence.to_ascii_lowercase();
+                !(essence.ends_with(b"/json") || essence.ends_with(b"+json") || essence.is_empty())
+            })
     }
 
     /// `false`: a member came twice, and which one counts must be found out first (default profile).
