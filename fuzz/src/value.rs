@@ -86,7 +86,14 @@ fn follow(paths: &[Path], data: &[u8]) {
         let Some(found) = found else { continue };
         assert!(without.len() < data.len());
         let same = Change::raw(found.ttype(), found.bytes()).unwrap();
-        let changed = path.set(data, &same).unwrap();
+        let changed = match path.set(data, &same) {
+            Ok(changed) => changed,
+            // Without a descriptor a field may come twice, and of two types.
+            Err(error) => {
+                assert!(path.ty().is_none(), "{error}");
+                continue;
+            }
+        };
         assert_eq!(path.get(&changed).unwrap().map(|again| again.bytes()), Some(found.bytes()));
     }
 }
