@@ -17,6 +17,8 @@ pub(super) struct Example {
     pub(super) target: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Option<Json>,
+    /// Whether the body is bytes as they are.
+    pub(super) raw: bool,
 }
 
 impl Example {
@@ -29,7 +31,7 @@ impl Example {
             _ => Some(maker.object(arguments.iter().map(|field| (field.key.to_string(), field)), 0)),
         };
         let target = format!("/{}/{}", d.name(), function.name);
-        Self { method: "POST".into(), target, headers: Vec::new(), body }
+        Self { method: "POST".into(), target, body, ..Self::default() }
     }
 
     /// By a route.
@@ -48,6 +50,7 @@ impl Example {
                 Some(Source::Cookie(name)) => cookies.push(format!("{name}={}", text())),
                 Some(Source::Body(name) | Source::Form(name)) => body.push((name.to_string(), field)),
                 None => body.push((field.key.to_string(), field)),
+                Some(Source::RawBody) => example.raw = true,
                 Some(_) => {}
             }
         }
@@ -58,7 +61,7 @@ impl Example {
         if !cookies.is_empty() {
             example.headers.push(("cookie".into(), cookies.join("; ")));
         }
-        if !body.is_empty() {
+        if !body.is_empty() && !example.raw {
             example.body = Some(maker.object(body.into_iter(), 0));
         }
         example
@@ -67,7 +70,8 @@ impl Example {
     /// The same as a line for a shell.
     pub(super) fn curl(&self, host: &str) -> String {
         let mut line = String::from("curl");
-        if self.method != "GET" && !(self.method == "POST" && self.body.is_some()) {
+        let has_body = self.body.is_some() || self.raw;
+        if self.method != "GET" && !(self.method == "POST" && has_body) {
             line.push_str(&format!(" -X {}", self.method));
         }
         line.push_str(&format!(" {}", quoted(&format!("http://{host}{}", self.target))));
@@ -79,6 +83,9 @@ impl Example {
                 " \\\n  -H 'content-type: application/json' \\\n  -d {}",
                 quoted(&body.to_string())
             ));
+        }
+        if self.raw {
+            line.push_str(" \\\n  -H 'content-type: application/octet-stream' \\\n  --data-binary 'hello'");
         }
         line
     }

@@ -49,15 +49,27 @@ impl Gateway {
         self.model.load_full()
     }
 
+    /// Reads the IDL until it does not change meanwhile: half of one state and half of the next is none.
+    fn load_settled(&self) -> Result<Model, LoadError> {
+        let mut before = self.model().fingerprint_now();
+        for _ in 0..MAX_READS {
+            let model = Model::load(&self.config)?;
+            if model.fingerprint() == before {
+                return Ok(model);
+            }
+            before = model.fingerprint_now();
+        }
+        Model::load(&self.config)
+    }
+
     /// Reads the IDL anew. A bad one leaves everything as it is. `last` is what came of it the last time: files are
     /// touched more often than changed, and what did not change is told and counted once.
     fn reload(&self, last: &mut Option<Outcome>, counters: &Counters) {
         let idl = self.config.idl.display();
-        let outcome = match Model::load(&self.config) {
+        let outcome = match self.load_settled() {
             Ok(model) => {
                 let outcome = Some(Outcome::Served(model.fingerprint()));
                 let (services, methods) = (model.service_count(), model.methods());
-                // In any case: a fingerprint is taken behind the reading, and may be of a later state.
                 self.model.store(Arc::new(model));
                 if *last != outcome {
                     counters.idl_reloads.add_one();
@@ -77,6 +89,9 @@ impl Gateway {
         *last = outcome;
     }
 }
+
+/// How often an IDL is read that changes all the time.
+const MAX_READS: usize = 4;
 
 /// What came of reading an IDL.
 #[derive(Debug, PartialEq, Eq)]

@@ -190,6 +190,11 @@ impl Model {
         self.fingerprint
     }
 
+    /// What they have in them now.
+    pub(super) fn fingerprint_now(&self) -> u64 {
+        fingerprint(&self.files)
+    }
+
     pub(super) fn options(&self) -> &Options {
         &self.options
     }

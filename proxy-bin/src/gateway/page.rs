@@ -40,6 +40,8 @@ fn section(out: &mut String, model: &Model, service: &Service) {
     let d = &service.descriptor;
     let file = service.file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     put(out, format_args!("<section><h2>{}<small>{}</small></h2>", Escaped(d.name()), Escaped(&file)));
+    // One shows what there is to see in the others.
+    let mut first = true;
     for function in d.functions() {
         if function.streaming != Streaming::None {
             let what = "streams: not over HTTP";
@@ -48,17 +50,28 @@ fn section(out: &mut String, model: &Model, service: &Service) {
         }
         for route in &function.routes {
             let method = if &*route.method == "*" { "ANY" } else { &route.method };
-            entry(out, d, function, method, &route.path, &Example::by_route(model, d, function, route));
+            entry(out, d, function, method, &route.path, &Example::by_route(model, d, function, route), first);
+            first = false;
         }
         let example = Example::by_name(d, function);
-        entry(out, d, function, "POST", &example.target, &example);
+        entry(out, d, function, "POST", &example.target, &example, first);
+        first = false;
     }
     out.push_str("</section>");
 }
 
-fn entry(out: &mut String, d: &Descriptor, function: &Function, method: &str, path: &str, example: &Example) {
+fn entry(
+    out: &mut String,
+    d: &Descriptor,
+    function: &Function,
+    method: &str,
+    path: &str,
+    example: &Example,
+    open: bool,
+) {
     let class = method.to_ascii_lowercase();
-    put(out, format_args!("<details><summary><b class=\"m {}\">{}</b>", Escaped(&class), Escaped(method)));
+    let open = if open { " open" } else { "" };
+    put(out, format_args!("<details{open}><summary><b class=\"m {}\">{}</b>", Escaped(&class), Escaped(method)));
     put(out, format_args!("<code class=p>{}</code>{}</summary>", Path(path), signature(d, function)));
     put(out, format_args!("<h3>Request</h3><pre>{}</pre>", Escaped(&example.curl(HOST))));
     if let Some(body) = &example.body {

@@ -80,6 +80,31 @@ fn a_large_body_comes_and_goes_over_http_2() {
 }
 
 #[test]
+fn a_refusal_does_not_cut_the_request_off() {
+    let backend = RawServer::echo();
+    let proxy = gateway(&backend).start();
+    // The body comes when the refusal is clear already: no reset may overtake the answer.
+    let mut h2 = RawH2::client(proxy.addr());
+    h2.auto_credit(true);
+    h2.send_headers(1, fields("POST", "/Ghost/Nope"), false);
+    std::thread::sleep(Duration::from_millis(50));
+    h2.send_data(1, vec![b'x'; 10_000], true);
+    let answer = h2.read_answer(1);
+    assert_eq!((answer.headers.unwrap().text(":status"), answer.reset), (Some("404"), None));
+    // Over HTTP/1.1 the connection is kept.
+    let mut http = Http::connect(proxy.addr());
+    for _ in 0..3 {
+        http.conn.send("POST /Ghost/Nope HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(20));
+        http.conn.send(vec![b'x'; 100_000]);
+        http.read().error(404, "not_found");
+    }
+    // Who never sends it gets the answer all the same.
+    http.conn.send("POST /Ghost/Nope HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n");
+    http.read().error(404, "not_found");
+}
+
+#[test]
 fn heads_that_never_end_are_not_waited_for() {
     let backend = RawServer::echo();
     let proxy = gateway(&backend).listener("read_timeout = \"300ms\"\nsniff_timeout = \"300ms\"").start();

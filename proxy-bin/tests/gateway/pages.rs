@@ -52,10 +52,12 @@ fn the_examples_of_the_page_work() {
             example.split("</pre>").next().unwrap().replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&");
         let quoted: Vec<&str> = example.split('\'').collect();
         let target = quoted[1].strip_prefix("http://shop.test").unwrap();
-        let body = quoted.windows(2).find(|pair| pair[0].ends_with("-d ")).map_or("", |pair| pair[1]);
+        let is_body = |before: &str| before.ends_with("-d ") || before.ends_with("--data-binary ");
+        let body = quoted.windows(2).find(|pair| is_body(pair[0])).map_or("", |pair| pair[1]);
+        let content_type = quoted.iter().find_map(|part| part.strip_prefix("content-type: ")).unwrap_or_default();
         let verb = example.trim_start().strip_prefix("-X ").and_then(|rest| rest.split(' ').next());
         let verb = verb.unwrap_or(if body.is_empty() { "GET" } else { "POST" });
-        let headers = if body.is_empty() { &[][..] } else { &[("content-type", "application/json")][..] };
+        let headers = if body.is_empty() { &[][..] } else { &[("content-type", content_type)][..] };
         let answer = http.ask(&format!("{verb} {target}"), headers, body);
         assert!((200..300).contains(&answer.status), "{verb} {target} {body}: {} {}", answer.status, answer.text());
         asked += 1;

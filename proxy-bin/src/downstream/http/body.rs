@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
@@ -51,7 +51,7 @@ impl Packing {
 ///
 /// The body is too large, too slow, not what it says, or broke off.
 pub(super) async fn read(
-    mut body: Incoming,
+    body: &mut Incoming,
     fields: &HeaderMap,
     packing: Packing,
     limit: usize,
@@ -66,7 +66,7 @@ pub(super) async fn read(
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     loop {
-        let frame = poll_fn(|cx| match Pin::new(&mut body).poll_frame(cx) {
+        let frame = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
             std::task::Poll::Pending => stall.poll(cx).map(|()| Err(slow(wait))),
             std::task::Poll::Ready(frame) => std::task::Poll::Ready(Ok(frame)),
         })
@@ -104,6 +104,25 @@ pub(super) async fn read(
         Packing::None => Ok(packed),
         Packing::Gzip => unpack(&packed, limit, meter),
     }
+}
+
+/// Reads past what is left of a body that nobody wants, within bounds: a peer whose sending is cut off may not see its
+/// answer, as curl over HTTP/2. What the peer has not begun to send since it waits for a word is not asked for.
+pub(super) async fn discard(body: &mut Incoming, fields: &HeaderMap) {
+    if body.is_end_stream() || fields.contains_key(EXPECT) {
+        return;
+    }
+    let discarded = async {
+        let mut left = MAX_DISCARDED;
+        while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whether or not it came to an end.
+    let _done = tokio::time::timeout(DISCARD_TIME, discarded).await;
 }
 
 /// Takes one byte more than allowed at the most, however much the packed bytes stand for.
@@ -172,5 +191,8 @@ fn is_gzip(name: &str) -> bool {
     name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip")
 }
 
+/// What is read of a body that nobody wants, in bytes, and for how long.
+const MAX_DISCARDED: usize = 256 << 10;
+const DISCARD_TIME: Duration = Duration::from_millis(500);
 /// Below this, in bytes, a body fits into a packet or two either way.
 const WORTH_PACKING: usize = 1024;

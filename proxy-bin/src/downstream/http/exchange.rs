@@ -29,12 +29,12 @@ pub(super) async fn answer<H: Handle>(shared: &Rc<Shared<H>>, request: http::Req
     // A stream of HTTP/2 is in flight as a connection is.
     let _guard = poll_fn(|cx| Poll::Ready(shared.drain.enter(cx.waker()))).await;
     shared.counters.call(Protocol::Http);
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let id = RequestId::of(&parts.headers);
     let gzip = body::takes_gzip(&parts.headers);
 
     let result = {
-        let mut exchange = pin!(exchange(shared, &parts, body, &id));
+        let mut exchange = pin!(exchange(shared, &parts, &mut body, &id));
         poll_fn(|cx| match exchange.as_mut().poll(cx) {
             Poll::Pending if shared.drain.has_expired() => {
                 Poll::Ready(Err(Fault::sent(FaultKind::ShuttingDown, "the proxy ends").into()))
@@ -43,6 +43,7 @@ pub(super) async fn answer<H: Handle>(shared: &Rc<Shared<H>>, request: http::Req
         })
         .await
     };
+    body::discard(&mut body, &parts.headers).await;
     let mut response = match result {
         Ok(response) => response,
         Err(error) => {
@@ -76,7 +77,7 @@ fn record<H>(shared: &Shared<H>, parts: &Parts, id: &RequestId, error: &Error) {
 async fn exchange<H: Handle>(
     shared: &Shared<H>,
     parts: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
     id: &RequestId,
 ) -> Result<Response<Bytes>, Error> {
     let settings = &shared.settings;
