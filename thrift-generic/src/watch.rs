@@ -102,18 +102,14 @@ impl<F: FnMut() -> Vec<PathBuf>> Waiter<F> {
 
     /// Waits for a change, and for calm after it. False if it is time to stop.
     fn wait(&mut self) -> bool {
-        let first = loop {
+        loop {
             let missing = directories(&self.files).iter().any(|directory| !self.watched.contains(directory));
-            let patience = if missing { RETRY } else { Duration::MAX };
-            match self.received.recv_timeout(patience) {
-                Ok(signal) => break signal,
-                Err(RecvTimeoutError::Disconnected) => return false,
-                Err(RecvTimeoutError::Timeout) if self.watch_directories() => return true,
+            match self.received.recv_timeout(if missing { RETRY } else { Duration::MAX }) {
+                Ok(signal) if self.take(&signal) => break,
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) if self.watch_directories() => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-        };
-        if !self.take(&first) {
-            return false;
         }
         let began = Instant::now();
         while began.elapsed() < MAX_UNREST {

@@ -35,10 +35,13 @@ impl Directory {
         Self(path)
     }
 
+    /// Whoever reads the file sees it whole.
     fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
+        let part = path.with_extension("part");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
+        fs::write(&part, text).unwrap();
+        fs::rename(part, &path).unwrap();
         path
     }
 }
@@ -464,10 +467,21 @@ mod watch {
         let path = directory.write("main.thrift", "service A {}");
         let (_provider, _watch, reports) = watched(&path, &[]);
         for name in ["B", "C"] {
-            let new = directory.write("main.thrift.tmp", &format!("service {name} {{}}"));
+            let new = directory.write("elsewhere/main.thrift", &format!("service {name} {{}}"));
             fs::rename(new, &path).unwrap();
             assert_eq!(next(&reports).unwrap(), name);
         }
+    }
+
+    #[test]
+    fn files_that_are_written_in_place_take_effect() {
+        let directory = Directory::new();
+        let path = directory.write("main.thrift", "service A {}");
+        let (provider, _watch, reports) = watched(&path, &[]);
+        fs::write(&path, "service B {}").unwrap();
+        // It may be caught while it is still empty.
+        while next(&reports).is_err() {}
+        assert_eq!(provider.load().name(), "B");
     }
 
     /// As Kubernetes does it with the files of a `ConfigMap`.

@@ -2,6 +2,7 @@
 
 mod annotation;
 mod constant;
+mod effect;
 mod fields;
 mod plan;
 mod resolve;

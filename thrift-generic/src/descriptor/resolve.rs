@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::descriptor::constant::{Constants, Member, Target, Types, low};
-use crate::descriptor::tag::json_alias;
+use crate::descriptor::effect::{Effects, bare_field, streaming};
 use crate::descriptor::{
-    Annotation, Descriptor, Enum, EnumId, Field, FieldSet, Function, Handler, Registry, Requiredness, Route, Source,
-    Streaming, Struct, StructId, StructKind, Type, TypeId,
+    Descriptor, Enum, EnumId, Field, FieldSet, Function, Registry, Requiredness, Struct, StructId, StructKind, Type,
+    TypeId,
 };
 use crate::http::Router;
 use crate::idl::names::{Field as IdlField, Function as IdlFunction, Service, Type as IdlType, TypeNumber};
@@ -154,7 +154,7 @@ impl Builder {
 struct Draft<'a> {
     builder: &'a Builder,
     idl: &'a Idl,
-    go_tag: bool,
+    effects: Effects<'a>,
     functions: Vec<Function>,
     functions_by_name: HashMap<Box<str>, usize>,
     /// Where each function stands.
@@ -186,7 +186,7 @@ impl<'a> Draft<'a> {
         Self {
             builder,
             idl,
-            go_tag: builder.go_tag.unwrap_or_else(|| !matches!(std::env::var(GO_TAG_DISABLED).as_deref(), Ok("True"))),
+            effects: Effects::new(builder.profile, builder.go_tag, &builder.registry),
             functions: Vec::new(),
             functions_by_name: HashMap::new(),
             places: Vec::new(),
@@ -238,7 +238,7 @@ impl<'a> Draft<'a> {
             annotations: function.annotations.clone(),
             routes: Vec::new(),
         };
-        let routes = self.routes(&function);
+        let routes = self.effects.routes(&function);
         self.functions.push(Function { routes, has_base: first.is_some_and(|first| first.direct), ..function });
         self.places.push((service.file, at));
         Ok(())
@@ -275,20 +275,6 @@ impl<'a> Draft<'a> {
         let id = StructId(id_of(self.structs.len()));
         self.structs.push(draft);
         id
-    }
-
-    /// The routes of a function: of each annotation that gives one the first.
-    fn routes(&self, function: &Function) -> Vec<Route> {
-        let route = |Annotation { key, values }: &Annotation| {
-            if let Some(method) = http_method(key) {
-                return values.first().map(|path| Route::new(method, path.clone()));
-            }
-            match self.builder.registry.find(key) {
-                Some(Handler::Route(mapping)) => values.iter().find_map(|value| mapping.route(value, function)),
-                _ => None,
-            }
-        };
-        function.annotations.iter().filter_map(route).collect()
     }
 
     /// A type of the IDL as one of the descriptor. Its depth is limited.
@@ -382,7 +368,8 @@ impl<'a> Draft<'a> {
         };
         let source = draft.pending.and_then(|number| self.idl.model.structs.get(number));
         for field in source.map(|source| &source.fields).into_iter().flatten() {
-            let made = self.field(field).map_err(|kind| self.idl.error(draft.file, field.name.at, kind))?;
+            let ty = self.ty(field.ty);
+            let made = self.effects.field(field, ty).map_err(|kind| self.idl.error(draft.file, field.name.at, kind))?;
             if let Some(made) = made {
                 draft.push(field, made);
             }
@@ -404,63 +391,6 @@ impl<'a> Draft<'a> {
                 let kind = IdlErrorKind::DuplicateFieldId { owner, name, other, id: field.id };
                 return Err(Trouble { kind, at: Some(field.name.at) });
             }
-        }
-        Ok(())
-    }
-
-    /// A field without its default; none if annotations take it away.
-    fn field(&mut self, source: &IdlField) -> Result<Option<Field>, IdlErrorKind> {
-        let ty = self.ty(source.ty);
-        let mut field = Field {
-            base: source.base,
-            annotations: source.annotations.clone(),
-            ..bare_field(source.id, &source.name.text, source.requiredness, ty)
-        };
-        let dynamic = self.builder.profile == Profile::Dynamic;
-        for annotation in &source.annotations {
-            let key = &annotation.key;
-            let known = if dynamic { key.to_ascii_lowercase().into() } else { key.clone() };
-            if dynamic && &*known == "dynamicgo.deprecated" {
-                return Ok(None);
-            }
-            for value in &annotation.values {
-                self.annotate(&mut field, &known, key, value)?;
-            }
-        }
-        Ok(Some(field))
-    }
-
-    /// What one value of an annotation does to its field.
-    fn annotate(&self, field: &mut Field, known: &str, key: &str, value: &str) -> Result<(), IdlErrorKind> {
-        match known {
-            "api.query" => field.http.push(Source::Query(value.into())),
-            "api.path" => field.http.push(Source::Path(value.into())),
-            "api.header" => field.http.push(Source::Header(value.into())),
-            "api.cookie" => field.http.push(Source::Cookie(value.into())),
-            "api.body" => field.http.push(Source::Body(value.into())),
-            "api.form" => field.http.push(Source::Form(value.into())),
-            "api.raw_body" => field.http.push(Source::RawBody),
-            "api.raw_uri" => field.http.push(Source::RawUri),
-            "api.http_code" => field.http.push(Source::HttpCode),
-            "api.no_body_struct" => field.http.push(Source::StepInto),
-            "api.none" => {
-                field.http.push(Source::None);
-                field.hidden = true;
-            }
-            "api.js_conv" => field.js_conv = true,
-            "go.tag" => field.key = json_alias(value).filter(|_| self.go_tag).unwrap_or_else(|| field.key.clone()),
-            "api.key" if self.builder.profile == Profile::Dynamic => {
-                if !value.is_empty() {
-                    field.key = value.into();
-                }
-            }
-            _ => match self.builder.registry.find(key) {
-                Some(Handler::Http(make)) => field.http.push(Source::Custom(make(value))),
-                Some(Handler::Value(make)) => field.value_mapping = Some(make(value)),
-                Some(Handler::Field(make)) => make(value).apply(field),
-                Some(Handler::Route(_)) => return Err(IdlErrorKind::Handler { key: key.into(), handler: "Route" }),
-                None => {}
-            },
         }
         Ok(())
     }
@@ -553,57 +483,6 @@ impl From<IdlErrorKind> for Trouble {
     }
 }
 
-fn bare_field(id: i16, name: &str, requiredness: Requiredness, ty: Type) -> Field {
-    Field {
-        id,
-        name: name.into(),
-        key: name.into(),
-        requiredness,
-        ty,
-        default: None,
-        js_conv: false,
-        base: None,
-        http: Vec::new(),
-        value_mapping: None,
-        hidden: false,
-        annotations: Vec::new(),
-    }
-}
-
-fn streaming(function: &IdlFunction) -> Result<Streaming, IdlErrorKind> {
-    let name = &function.name.text;
-    let Some(annotation) = function.annotations.iter().find(|annotation| &*annotation.key == "streaming.mode") else {
-        return Ok(Streaming::None);
-    };
-    let [value] = &annotation.values[..] else { return Err(IdlErrorKind::StreamingModes(name.clone())) };
-    let streaming = match &**value {
-        "unary" => Streaming::Unary,
-        "client" => Streaming::Client,
-        "server" => Streaming::Server,
-        "bidirectional" => Streaming::Bidirectional,
-        _ => return Err(IdlErrorKind::StreamingMode(value.clone())),
-    };
-    match function.arguments.len() {
-        1 => Ok(streaming),
-        _ => Err(IdlErrorKind::StreamingArguments(name.clone())),
-    }
-}
-
-/// The HTTP method of an annotation that gives a route.
-fn http_method(key: &str) -> Option<&'static str> {
-    match key {
-        "api.get" => Some("GET"),
-        "api.post" => Some("POST"),
-        "api.put" => Some("PUT"),
-        "api.delete" => Some("DELETE"),
-        "api.patch" => Some("PATCH"),
-        "api.head" => Some("HEAD"),
-        "api.options" => Some("OPTIONS"),
-        "api.any" => Some("*"),
-        _ => None,
-    }
-}
-
 /// Whether one router could serve all routes.
 fn check_routes(idl: &Idl, descriptor: &Descriptor, places: &[(usize, usize)]) -> Result<(), IdlError> {
     let mut router = Router::builder();
@@ -623,6 +502,3 @@ fn id_of(len: usize) -> u32 {
 
 /// The name of several services as one.
 const COMBINED: &str = "CombinedServices";
-
-/// The environment variable that turns off aliases by `go.tag`.
-const GO_TAG_DISABLED: &str = "KITEX_GENERIC_GOTAG_ALIAS_DISABLED";
