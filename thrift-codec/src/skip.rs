@@ -337,6 +337,11 @@ impl Skipper {
                     return Err(Halt::Turn);
                 }
             }
+            // In a container, or alone, it is no value.
+            TType::VOID if AT > 0 => {
+                self.enter(at, AT, Level::STRUCT)?;
+                self.pass_over::<AT>(at, ttype, 0)?;
+            }
             TType::LIST | TType::SET => {
                 let element = type_at(head, AT)?;
                 let count = self.count_at(head, AT.saturating_add(1), "element count")?;

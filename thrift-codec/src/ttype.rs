@@ -10,6 +10,9 @@ pub struct TType(pub u8);
 impl TType {
     /// Ends a struct; not the type of a value.
     pub const STOP: Self = Self(0);
+    /// No value, but as a field: Kitex's generic servers end a void call with field 0 of this type, and readers take it for
+    /// a struct without fields (generic-call 3.11).
+    pub const VOID: Self = Self(1);
     /// One byte; Kitex takes exactly 1 for true.
     pub const BOOL: Self = Self(2);
     /// One byte, signed.

@@ -163,7 +163,7 @@ impl Type {
     #[must_use]
     pub fn ttype(self) -> TType {
         match self {
-            Self::Void => TType(1),
+            Self::Void => TType::VOID,
             Self::Bool => TType::BOOL,
             Self::Byte => TType::I8,
             Self::I16 => TType::I16,
