@@ -30,7 +30,9 @@ func main() {
 	flag.Parse()
 	klog.SetLevel(klog.LevelFatal)
 	if *peer != "" {
-		l.Peer = func(unknown bool) (string, func(), error) { return start(*peer, l.IDL, unknown) }
+		l.Peer = func(args ...string) (string, func(), error) {
+			return start(*peer, append([]string{"--idl", l.IDL}, args...))
+		}
 	}
 	var total calls.Report
 	play := func(name string, run func(io.Writer) (calls.Report, error)) {
@@ -59,11 +61,7 @@ func main() {
 }
 
 // start runs our server until stop is called.
-func start(binary, idl string, unknown bool) (addr string, stop func(), err error) {
-	args := []string{"--idl", idl}
-	if unknown {
-		args = append(args, "--unknown")
-	}
+func start(binary string, args []string) (addr string, stop func(), err error) {
 	p, err := matrix.Start(func(line string) bool {
 		rest, ok := strings.CutPrefix(line, "LISTEN ")
 		if ok {

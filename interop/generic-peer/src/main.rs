@@ -1,5 +1,6 @@
-//! `generic-peer --idl DIR [--unknown] [--dynamic]`: the services `Generic`, `Second` and `LiveP` of the matrix, answered
-//! in JSON by `proxy::handler`, behind every protocol on one port. Prints `LISTEN address`, ends with its stdin.
+//! `generic-peer --idl DIR [--protobuf | --unknown --dynamic]`: the services `Generic` and `Second`, or `LiveP`, of the
+//! matrix, answered in JSON by `proxy::handler`, behind every protocol on one port. Prints `LISTEN address`, ends with
+//! its stdin.
 
 mod protobuf;
 mod services;
@@ -15,6 +16,7 @@ use proxy::{Config, Proxy};
 #[derive(Default)]
 struct Arguments {
     idl: PathBuf,
+    protobuf: bool,
     unknown: bool,
     dynamic: bool,
 }
@@ -35,15 +37,20 @@ fn run() -> Result<(), Box<dyn Error>> {
     while let Some(argument) = given.next() {
         match &*argument {
             "--idl" => arguments.idl = given.next().ok_or("--idl needs a folder")?.into(),
+            "--protobuf" => arguments.protobuf = true,
             "--unknown" => arguments.unknown = true,
             "--dynamic" => arguments.dynamic = true,
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
-    let mut services = Services::builder()
-        .service(services::generic(&arguments.idl, arguments.dynamic)?.fallback())
-        .service(services::second(&arguments.idl, arguments.dynamic)?)
-        .service(protobuf::service(&arguments.idl)?);
+    let mut services = Services::builder();
+    services = if arguments.protobuf {
+        services.service(protobuf::service(&arguments.idl)?)
+    } else {
+        services
+            .service(services::generic(&arguments.idl, arguments.dynamic)?.fallback())
+            .service(services::second(&arguments.idl, arguments.dynamic)?)
+    };
     if arguments.unknown {
         services = services.unknown(services::Echo);
     }

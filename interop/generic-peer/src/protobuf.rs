@@ -70,7 +70,10 @@ impl Handler for Live {
                     }
                     "Download" => {
                         for number in 0..message["n"].as_i64().unwrap_or_default() {
-                            let answer = json!({"text": format!("{} {number}", text(&message)), "n": number});
+                            // A number that is there is written, zero or not; generated code leaves zeros out.
+                            let text = format!("{} {number}", text(&message));
+                            let answer =
+                                if number == 0 { json!({"text": text}) } else { json!({"text": text, "n": number}) };
                             stream.send(self.encode(function, &answer.to_string())?).await;
                         }
                         return late(text(&message)).await;

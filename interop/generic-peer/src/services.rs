@@ -87,7 +87,7 @@ fn answer(method: &str, json: String, told: &Mutex<Vec<String>>) -> Answer {
         "Told" => {
             let told = lock(told)?;
             let told: Vec<_> = told.iter().filter(|text| text.starts_with(&json)).map(String::as_str).collect();
-            Ok(Outcome::Value(told.join(",")))
+            Ok(Outcome::Value(format!("told {}", told.join(","))))
         }
         "Fetch" | "Remove" | "Replace" => fetched(method, &parsed(&json)?),
         _ => Ok(Outcome::Value(json)),

@@ -384,6 +384,9 @@ func shownHTTP(r *generic.HTTPResponse) string {
 
 var address = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
+// closed is what a caller is told of a server that closes without an answer, in its own words.
+const closed = "the server closed the connection"
+
 // failed tells an error in words: a business error by its parts, a handler's own by that it is one.
 func failed(err error) string {
 	if biz, ok := kerrors.FromBizStatusError(err); ok {
@@ -394,6 +397,8 @@ func failed(err error) string {
 	switch {
 	case strings.Contains(text, "boom"):
 		return "error of the handler"
+	case strings.Contains(text, "default codec read failed: EOF"):
+		return closed
 	case kerrors.IsTimeoutError(err) || strings.Contains(text, "timeout") || strings.Contains(text, "deadline"):
 		return "timeout"
 	}

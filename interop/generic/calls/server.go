@@ -177,7 +177,7 @@ func (h *handler) Told(_ context.Context, prefix string) (string, error) {
 			out = append(out, t)
 		}
 	}
-	return strings.Join(out, ","), nil
+	return "told " + strings.Join(out, ","), nil // never empty: dynamicgo writes empty text wrongly
 }
 
 func (*handler) Fetch(_ context.Context, req *gen.Fetch) (*gen.Fetched, error) {
@@ -219,7 +219,7 @@ func fetched(what string, req *gen.Fetch) *gen.Fetched {
 
 func (*handler) Upload(ctx context.Context, stream gen.Generic_UploadServer) error {
 	var texts []string
-	out := &gen.Note{}
+	out := gen.NewNote()
 	for {
 		m, err := stream.Recv(ctx)
 		if errors.Is(err, io.EOF) {
@@ -242,7 +242,9 @@ func (*handler) Upload(ctx context.Context, stream gen.Generic_UploadServer) err
 
 func (*handler) Download(ctx context.Context, req *gen.Note, stream gen.Generic_DownloadServer) error {
 	for i := range req.Number {
-		if err := stream.Send(ctx, &gen.Note{Text: fmt.Sprintf("%s %d", req.Text, i), Number: i}); err != nil {
+		m := gen.NewNote()
+		m.Text, m.Number = fmt.Sprintf("%s %d", req.Text, i), i
+		if err := stream.Send(ctx, m); err != nil {
 			return err
 		}
 	}

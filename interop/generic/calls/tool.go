@@ -158,8 +158,11 @@ func told(stdout, stderr string, code int) string {
 	case "timeout":
 		return "timeout"
 	}
-	if strings.Contains(line.Message, "boom") {
+	switch {
+	case strings.Contains(line.Message, "boom"):
 		return "error of the handler"
+	case strings.HasSuffix(line.Message, "closed before its reply was complete"):
+		return closed
 	}
 	return "error: " + line.Message
 }
