@@ -27,7 +27,7 @@ fn everything_that_a_file_leaves_out_has_its_default() {
     assert!(config.workers >= 1);
     let listener = &config.listeners[0];
     assert_eq!((&listener.name[..], listener.bind.port()), ("127.0.0.1:8888", 8888));
-    assert_eq!(listener.protocols, Protocol::ALL);
+    assert_eq!(listener.protocols, Protocol::SNIFFED);
     assert_eq!((listener.max_message, listener.cut_through), (defaults::MAX_MESSAGE, defaults::CUT_THROUGH));
     assert_eq!(listener.max_in_flight, defaults::MAX_IN_FLIGHT);
     assert_eq!(listener.max_connections, defaults::MAX_CONNECTIONS);
@@ -141,7 +141,7 @@ fn every_mistake_is_told_with_its_line_and_what_was_expected() {
         ("[[listener]]", "drain = \"-5s\"\n[[listener]]".into(), 1, &["-5s", "a time with its unit"]),
         (bind, add(bind, "max_message = \"16MB\""), 3, &["16MB", "KiB, MiB, GiB"]),
         (bind, add(bind, "max_message = \"99999999999GiB\""), 3, &["99999999999GiB", "a size with its unit"]),
-        (bind, add(bind, "protocols = [\"http\"]"), 3, &["unknown variant `http`", "`ttheader`"]),
+        (bind, add(bind, "protocols = [\"https\"]"), 3, &["unknown variant `https`", "`ttheader`"]),
         (bind, add(bind, "protocols = []"), 1, &["protocols is empty", "expected at least one"]),
         (bind, add(bind, "max_in_flight = 0"), 1, &["max_in_flight", "at least 1"]),
         (bind, "bind = \"localhost\"".into(), 2, &["invalid socket address"]),
