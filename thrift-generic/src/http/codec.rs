@@ -247,7 +247,8 @@ impl HttpCodec {
         let mut reader = ValueReader::new(d, &self.options, result);
         let mut outcome = if f.response == Type::Void { Outcome::Void } else { Outcome::Empty };
         while let Some(header) = reader.field_header()? {
-            let Some(field) = fields.by_id(header.id) else {
+            let is_exception = matches!(outcome, Outcome::Exception { .. });
+            let Some(field) = fields.by_id(header.id).filter(|field| field.id != 0 || !is_exception) else {
                 // Kitex's generic servers end a void call with a field of type void, which is an empty struct.
                 let is_void = header.id == 0 && header.ttype == Type::Void.ttype();
                 reader.skip(if is_void { TType::STRUCT } else { header.ttype })?;
@@ -263,11 +264,10 @@ impl HttpCodec {
                 return Err(inside(wrong_type(field.ty, header.ttype)));
             }
             let response = self.response(d, field, &mut reader, raw, values).map_err(inside)?;
-            if field.id != 0 {
-                outcome = Outcome::Exception { id: field.id, value: response };
-            } else if !matches!(outcome, Outcome::Exception { .. }) {
-                outcome = Outcome::Value(response);
-            }
+            outcome = match field.id {
+                0 => Outcome::Value(response),
+                id => Outcome::Exception { id, value: response },
+            };
         }
         reader.end()?;
         Ok(outcome)
