@@ -128,11 +128,13 @@ mod plain {
                     if ttype == TType::STOP {
                         return Ok(());
                     }
-                    if !ttype.is_value() {
+                    if !ttype.is_value() && ttype != TType::VOID {
                         return Err(Some(unknown("field type", type_at, ttype)));
                     }
                     // The type alone says that a struct is too deep; all else is known with its own header.
                     take_up_to(src, at, 2, ttype)?;
+                    // As Kitex's generic servers end void calls (generic-call 3.11).
+                    let ttype = if ttype == TType::VOID { TType::STRUCT } else { ttype };
                     value(ttype, "field type", type_at, src, at, inner)?;
                 }
             }
