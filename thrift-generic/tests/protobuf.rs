@@ -134,6 +134,10 @@ fn v_19_files_texts_and_sets_say_the_same() {
     let imports = HashMap::from([("pb_shared.proto".to_owned(), read("pb_shared.proto"))]);
     let of_text = PbIdl::from_content("a/main.proto", &read("pb_kinds.proto"), &imports).unwrap();
     let of_file = PbIdl::from_file(fixture("pb_kinds.proto"), &[fixture("")]).unwrap();
+    let mut names: Vec<_> = of_file.files().filter_map(Path::file_name).collect();
+    names.sort();
+    assert_eq!(names, ["pb_kinds.proto", "pb_shared.proto"]);
+    assert_eq!(of_text.files().count(), 0);
     let of_set = PbIdl::from_set(&of_file.pool().encode_to_vec()).unwrap();
     for idl in [of_text, of_file, of_set] {
         assert_eq!(idl.services().collect::<Vec<_>>(), ["kinds.Kinds".into()]);
