@@ -43,7 +43,10 @@ pub(super) async fn answer<H: Handle>(shared: &Rc<Shared<H>>, request: http::Req
         })
         .await
     };
-    body::discard(&mut body, &parts.headers).await;
+    // In the proxy's last moments an answer waits for nobody.
+    if !shared.drain.has_expired() {
+        body::discard(&mut body, &parts.headers).await;
+    }
     let mut response = match result {
         Ok(response) => response,
         Err(error) => {
