@@ -16,7 +16,8 @@ pub fn thrift_http(data: &[u8]) {
     let service = &SERVICES[usize::from(rules & 3)];
     let mut options = Options::http(if rules & 1 == 0 { Profile::Default } else { Profile::Dynamic });
     options.base64 = rules & 4 != 0;
-    options.raw_response_body = rules & 8 != 0;
+    // Without it the dynamic profile reads members by the rules of the default one, and text by its own.
+    options.raw_response_body = rules & 8 != 0 || options.profile == Profile::Dynamic;
     options.deny_unknown = rules & 16 != 0;
     let (parts, body) = request(message);
     let (function, params) = match service.router.find(parts.method.as_str(), parts.uri.path()) {
