@@ -3,6 +3,7 @@ package calls
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -37,12 +38,12 @@ var kinds = []Kind{BinaryV1, BinaryV2, Map, JSON, JSONFast, JSONCombined, JSONSe
 // Run plays all cells. What is expected is what the same client gets of a Kitex server in the same run.
 func (l *Lab) Run(w io.Writer) (Report, error) {
 	total := Report{used: map[string]int{}}
-	for _, part := range []struct {
-		name    string
-		unknown bool
-		cases   []Case
-	}{{"Kitex generic clients → our server", false, Cases}, {"the same, with a handler of unknown services", true, Unknown}} {
-		r, err := l.part(w, part.name, part.unknown, part.cases, total.used)
+	for _, p := range []part{
+		{"Kitex generic clients → our server", nil, kinds, Cases},
+		{"the same, our server by the rules of dynamicgo", []string{"--dynamic"}, []Kind{BinaryV2, JSON, JSONFast}, Cases},
+		{"the same, with a handler of unknown services", []string{"--unknown"}, kinds, Unknown},
+	} {
+		r, err := l.part(w, p, total.used)
 		if err != nil {
 			return total, err
 		}
@@ -70,9 +71,17 @@ func unused(w io.Writer, list []exception, used map[string]int) (n int) {
 	return n
 }
 
-func (l *Lab) part(w io.Writer, name string, unknown bool, cases []Case, used map[string]int) (Report, error) {
+// part is a server of ours, and what is played against it.
+type part struct {
+	name  string
+	args  []string
+	kinds []Kind
+	cases []Case
+}
+
+func (l *Lab) part(w io.Writer, p part, used map[string]int) (Report, error) {
 	var report Report
-	thrift, err := StartGenerated(unknown)
+	thrift, err := StartGenerated(slices.Contains(p.args, "--unknown"))
 	if err != nil {
 		return report, err
 	}
@@ -84,11 +93,7 @@ func (l *Lab) part(w io.Writer, name string, unknown bool, cases []Case, used ma
 	defer pb.Stop()
 	ours, oursPb := "", ""
 	if l.Peer != nil {
-		var args []string
-		if unknown {
-			args = append(args, "--unknown")
-		}
-		addr, stop, err := l.Peer(args...)
+		addr, stop, err := l.Peer(p.args...)
 		if err != nil {
 			return report, err
 		}
@@ -100,12 +105,12 @@ func (l *Lab) part(w io.Writer, name string, unknown bool, cases []Case, used ma
 		defer stop()
 		oursPb = addr
 	}
-	fmt.Fprintf(w, "\n%s\n  %-20s", name, "")
+	fmt.Fprintf(w, "\n%s\n  %-20s", p.name, "")
 	for _, by := range Transports {
 		fmt.Fprintf(w, " %15s", by.Name)
 	}
 	fmt.Fprintln(w)
-	for _, kind := range kinds {
+	for _, kind := range p.kinds {
 		if !strings.Contains(string(kind), l.KindFilter) {
 			continue
 		}
@@ -117,7 +122,7 @@ func (l *Lab) part(w io.Writer, name string, unknown bool, cases []Case, used ma
 				if kind == BinaryPb || kind == JSONPb {
 					direct, through = pb.Addr, oursPb
 				}
-				if err := l.column(&details, &cell, kind, by, direct, through, cases); err != nil {
+				if err := l.column(&details, &cell, kind, by, direct, through, p.cases); err != nil {
 					return report, err
 				}
 			}
