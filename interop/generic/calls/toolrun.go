@@ -138,6 +138,10 @@ var toolExceptions = []exception{
 		func(cs Case, kind Kind, _ Transport, want, got string) bool {
 			return kind == JSONFast && strings.Contains(cs.Name, "void") && (want == "timeout" || strings.HasPrefix(want, "error: ")) && (got == "text null" || strings.HasPrefix(got, "biz 404"))
 		}},
+	{"business error over framed Protobuf", "Kitex's client cannot do without a header there, and puts one in front; the tool sends what it is told to",
+		func(cs Case, kind Kind, by Transport, want, got string) bool {
+			return kind == JSONPb && by.Name == "framed" && strings.Contains(cs.Name, "business error") && got == "text {}"
+		}},
 	{"empty", "Kitex with dynamicgo reads an empty result as {} (3.11)",
 		func(cs Case, kind Kind, _ Transport, want, got string) bool {
 			return kind == JSONFast && want == "text {}" && got == "text null"
