@@ -1,7 +1,7 @@
 //! What does an IDL offer? Prints the services of a file, and their methods with their types.
 //!
 //! ```text
-//! cargo run -p thrift-generic --example describe -- thrift-generic/tests/fixtures/biz.thrift [INCLUDE_DIR…]
+//! cargo run -p thrift-generic --example describe -- [FILE [INCLUDE_DIR…]]
 //! ```
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
@@ -14,7 +14,8 @@ use thrift_generic::idl::Idl;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args_os().skip(1).map(PathBuf::from);
-    let path = arguments.next().ok_or("usage: describe FILE [INCLUDE_DIR…]")?;
+    let fixture = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/biz.thrift"));
+    let path = arguments.next().unwrap_or_else(fixture);
     let include_dirs: Vec<PathBuf> = arguments.collect();
     let idl = Idl::from_file(path, &include_dirs)?;
     for service in idl.services() {
