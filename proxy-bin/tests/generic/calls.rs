@@ -3,9 +3,13 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use proxy::client::{Client, Invocation};
 use proxy::handler::generic::JsonService;
+use testkit::peer::RawServer;
+use testkit::{from_hex, to_hex};
 use thrift_generic::descriptor::Builder;
-use thrift_generic::{Descriptor, Options, Outcome, Profile, Provider};
+use thrift_generic::value::MapCodec;
+use thrift_generic::{Descriptor, Options, Outcome, Profile, Provider, Value};
 
 use crate::{CALLS, JsonClient, Refused, combined, last, local, obedient, one, serve};
 
@@ -179,4 +183,39 @@ fn options_of_the_service_hold() {
 
 fn fixture_bytes() -> Descriptor {
     crate::fixture("req.thrift", Builder::new())
+}
+
+/// MR-16 and JR-38: a server that knows nothing of generic calls. Its bytes are worked out by hand.
+#[test]
+fn mr_16_values_are_understood_by_a_server_that_is_not_generic() {
+    let descriptor = Descriptor::from_text(
+        "struct Req { 1: string name, 2: i32 times } struct Resp { 1: list<string> names }
+         service Plain { Resp Repeat(1: Req req) }",
+    )
+    .unwrap();
+    let backend = RawServer::replying(|call| {
+        assert_eq!(to_hex(&call.body), "0c0001 0b0001 00000001 61 080002 00000002 00 00".replace(' ', ""));
+        call.reply().body(from_hex("0c0000 0f0001 0b 00000002 00000001 61 00000001 61 00 00")).bytes()
+    });
+    let (codec, repeat) = (MapCodec::default(), descriptor.function("Repeat").unwrap());
+    let request = Value::structure([("name", Value::from("a")), ("times", Value::I32(2))]);
+    let mut body = Vec::new();
+    codec.encode_request(&descriptor, repeat, &request, None, &mut body).unwrap();
+    for transport in &CALLS[..4] {
+        let client = Client::builder(backend.addr().to_string()).calls_over(*transport).build();
+        let reply = local(client.call(&Invocation::new("Plain", "Repeat"), &body)).unwrap().unwrap();
+        let names = Value::structure([("names", Value::list(["a", "a"]))]);
+        assert_eq!(
+            codec.decode_response(&descriptor, repeat, &reply.body).unwrap(),
+            Outcome::Value(names),
+            "{transport}"
+        );
+    }
+}
+
+/// There is no way to register a handler for unknown services that has no callback; what is left is nothing at all.
+#[test]
+fn s_12_a_server_without_a_handler_is_refused() {
+    let refused = proxy::handler::Services::builder().build().unwrap_err();
+    assert_eq!(refused, proxy::handler::RegisterError::Empty);
 }

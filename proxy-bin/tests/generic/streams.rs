@@ -8,7 +8,8 @@ use proxy::handler::generic::JsonService;
 use proxy::rpc::StreamTransport;
 use proxy::rpc::stream::StreamOutcome;
 use thrift_generic::json::JsonCodec;
-use thrift_generic::{Descriptor, Options, Outcome, Profile, Provider};
+use thrift_generic::value::MapCodec;
+use thrift_generic::{Descriptor, Options, Outcome, Profile, Provider, Value};
 
 use crate::support::TestProxy;
 use crate::{CALLS, JsonClient, STREAMS, local, one, serve};
@@ -40,6 +41,9 @@ fn chat() -> TestProxy {
     let service = JsonService::new(Provider::new(descriptor()))
         .calls(|call, json| async move {
             let what = if &*call.method == "Ask" { "unary" } else { "ping pong" };
+            if text(&json) == "biz" {
+                return Err(Failure::business(404, "not found"));
+            }
             Ok(Outcome::Value(message(&format!("hello {what} {}", text(&json)))))
         })
         .client_streaming(|_, stream| async move {
@@ -198,16 +202,19 @@ fn s_08_callbacks_that_are_missing_say_which() {
     }
 }
 
-/// S-13 and S-14: through a proxy that knows no IDL, the same happens.
-#[test]
-fn s_13_a_proxy_in_between_changes_nothing() {
-    let backend = chat();
-    let config = format!(
+/// A proxy that knows no IDL, in front of `backend`.
+fn between(backend: &TestProxy) -> TestProxy {
+    TestProxy::start(&format!(
         "workers = 1\ndrain = \"3s\"\n[[listener]]\nbind = \"127.0.0.1:0\"\n[[route]]\ncluster = \"backend\"\n\
          [cluster.backend]\nendpoints = [\"{}\"]\n",
         backend.addr()
-    );
-    let proxy = TestProxy::start(&config);
+    ))
+}
+
+#[test]
+fn s_13_a_proxy_in_between_changes_nothing() {
+    let backend = chat();
+    let proxy = between(&backend);
     for transport in STREAMS {
         local(async {
             let stream = JsonStream::open(&proxy, transport, "Join").await;
@@ -215,16 +222,56 @@ fn s_13_a_proxy_in_between_changes_nothing() {
             stream.send("two").await;
             stream.stream.half_close();
             assert_eq!(stream.recv().await.as_deref(), Some("one two"), "{transport:?}");
-            let stream = JsonStream::open(&proxy, transport, "Join").await;
-            stream.send("biz").await;
-            stream.stream.half_close();
-            assert_eq!(stream.recv().await, None);
-            assert!(matches!(stream.stream.outcome(), Some(StreamOutcome::Business { status: 404, .. })));
         });
     }
     for transport in CALLS {
         let client = JsonClient::new(&proxy, transport, descriptor(), Profile::Default);
         let reply = local(client.call("PingPong", &message("request"))).unwrap();
         assert_eq!(reply, Some(Outcome::Value(message("hello ping pong request"))), "{transport}");
+    }
+}
+
+#[test]
+fn s_14_a_business_error_passes_a_proxy_with_code_and_message() {
+    let backend = chat();
+    let proxy = between(&backend);
+    for transport in STREAMS {
+        local(async {
+            let stream = JsonStream::open(&proxy, transport, "Join").await;
+            stream.send("biz").await;
+            stream.stream.half_close();
+            assert_eq!(stream.recv().await, None, "{transport:?}");
+            let Some(StreamOutcome::Business { status, message, .. }) = stream.stream.outcome() else { panic!() };
+            assert_eq!((status, &message[..]), (404, &b"not found"[..]));
+        });
+    }
+    // Buffered and Framed have no place for it.
+    for transport in &CALLS[2..] {
+        let client = JsonClient::new(&proxy, *transport, descriptor(), Profile::Default);
+        let refused = crate::Refused::Business(404, "not found".into());
+        assert_eq!(local(client.call("PingPong", &message("biz"))).unwrap_err(), refused, "{transport}");
+    }
+}
+
+#[test]
+fn s_06_values_travel_on_streams_as_json_does() {
+    let proxy = chat();
+    let (descriptor, codec) = (descriptor(), MapCodec::default());
+    let ty = descriptor.function("Talk").unwrap().request;
+    let value = |text: &str| Value::structure([("text", text)]);
+    for transport in STREAMS {
+        local(async {
+            let client = Client::builder(proxy.addr().to_string()).streams_over(transport).build();
+            let stream = client.open(&Invocation::new("Chat", "Talk")).await.unwrap();
+            for word in ["world", "again"] {
+                let mut bytes = Vec::new();
+                codec.encode_message(&descriptor, ty, Some(&value(word)), &mut bytes).unwrap();
+                stream.send(bytes.into()).await.unwrap();
+                let echoed = stream.recv().await.unwrap().unwrap();
+                assert_eq!(codec.decode_message(&descriptor, ty, &echoed).unwrap(), value(word), "{transport:?}");
+            }
+            stream.half_close();
+            assert_eq!(stream.recv().await.unwrap(), None);
+        });
     }
 }
