@@ -66,7 +66,7 @@ impl<'a> Exception<'a> {
                 (STRING, 1) => exception.message = reader.string("message")?,
                 (I32, 2) => exception.code = Code(i32::from_be_bytes(reader.array("type")?)),
                 // The exception itself is the first level.
-                _ => reader.skip(ttype, MAX_DEPTH.saturating_sub(1))?,
+                _ => reader.skip_field(ttype, MAX_DEPTH.saturating_sub(1))?,
             }
         }
     }
@@ -344,6 +344,12 @@ impl<'a> Reader<'a> {
         usize::try_from(actual).map_err(|_| ExceptionError::Negative { field, offset, actual })
     }
 
+    /// Passes over the value of an unknown field. Kitex's generic servers write fields of type void, which are structs
+    /// without fields.
+    fn skip_field(&mut self, ttype: u8, depth: u8) -> Result<(), ExceptionError> {
+        self.skip(if ttype == VOID { STRUCT } else { ttype }, depth)
+    }
+
     /// Passes over one value. It recurses at most `depth` times; every element of a container that is walked one by
     /// one takes a byte at least, so that the work is bounded by the payload and not by what a count claims.
     fn skip(&mut self, ttype: u8, depth: u8) -> Result<(), ExceptionError> {
@@ -363,7 +369,7 @@ impl<'a> Reader<'a> {
                     return Ok(());
                 }
                 self.array::<2>("field id")?;
-                self.skip(ttype, depth)?;
+                self.skip_field(ttype, depth)?;
             },
             LIST | SET => {
                 let [element] = self.array("element type")?;
@@ -420,6 +426,7 @@ const VERSION_EXCEPTION: u32 = 0x8001_0003;
 const FIXED_LEN: usize = 4 + 4 + 4 + 3 + 4 + 3 + 4 + 1;
 
 const STOP: u8 = 0;
+const VOID: u8 = 1;
 const BOOL: u8 = 2;
 const BYTE: u8 = 3;
 const DOUBLE: u8 = 4;
