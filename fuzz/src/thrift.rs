@@ -104,6 +104,8 @@ mod plain {
 
     pub(super) fn skip(ttype: TType, src: &[u8]) -> Result<Option<usize>, DecodeError> {
         let mut at = 0;
+        // As Kitex's generic servers end void calls (generic-call 3.11).
+        let ttype = if ttype == TType::VOID { TType::STRUCT } else { ttype };
         match value(ttype, "field type", 0, src, &mut at, MAX_DEPTH) {
             Ok(()) => Ok(Some(at)),
             Err(None) => Ok(None),
@@ -133,7 +135,6 @@ mod plain {
                     }
                     // The type alone says that a struct is too deep; all else is known with its own header.
                     take_up_to(src, at, 2, ttype)?;
-                    // As Kitex's generic servers end void calls (generic-call 3.11).
                     let ttype = if ttype == TType::VOID { TType::STRUCT } else { ttype };
                     value(ttype, "field type", type_at, src, at, inner)?;
                 }

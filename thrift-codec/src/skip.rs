@@ -337,7 +337,7 @@ impl Skipper {
                     return Err(Halt::Turn);
                 }
             }
-            // In a container, or alone, it is no value.
+            // In a container it is no value.
             TType::VOID if AT > 0 => {
                 self.enter(at, AT, Level::STRUCT)?;
                 self.pass_over::<AT>(at, ttype, 0)?;
@@ -536,8 +536,9 @@ impl Level {
         Self { left, types: u32::from_le_bytes([next.0, after.0, 0, 0]) }
     }
 
-    /// A level of one value, which is not counted as one.
+    /// A level of one value, which is not counted as one. A field of type void has a struct's.
     fn root(ttype: TType) -> Self {
+        let ttype = if ttype == TType::VOID { TType::STRUCT } else { ttype };
         Self::new(1, ttype, TType::STRUCT)
     }
 

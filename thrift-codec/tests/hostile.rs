@@ -195,6 +195,10 @@ fn negative_lengths_and_counts_are_errors_with_their_place() {
 fn a_field_of_type_void_is_a_struct_without_fields() {
     assert_eq!(skip_struct(&from_hex("01 0000 00 00 ff")), Ok(5));
     assert_eq!(skip_struct(&from_hex("08 0001 00000007 01 0000 00 0b 0002 00000001 61 00")), Ok(20));
+    // By whoever reads field by field, too.
+    assert_eq!(Skipper::new(TType::VOID).skip(&[0, 7]), Ok(Some(1)));
+    let body = from_hex("01 0000 00 080002 00000006 00");
+    assert_eq!(ApplicationException::parse(&body).map(|exception| exception.code), Ok(6));
     let mut skipper = Skipper::new_struct();
     for byte in [1, 0, 0, 0] {
         assert_eq!(skipper.skip(&[byte]), Ok(None));
@@ -212,7 +216,9 @@ fn unknown_types_are_errors_with_their_place() {
         assert_eq!(skip_error(&[15, 0, 1, ttype, 0, 0, 0, 1]), unknown("element type", 3, ttype));
         assert_eq!(skip_error(&[13, 0, 1, ttype, 8, 0, 0, 0, 1]), unknown("key type", 3, ttype));
         assert_eq!(skip_error(&[13, 0, 1, 8, ttype, 0, 0, 0, 1]), unknown("value type", 4, ttype));
-        assert_eq!(Skipper::new(TType(ttype)).skip(&[0; 20]), Err(unknown("field type", 0, ttype)));
+        if TType(ttype) != TType::VOID {
+            assert_eq!(Skipper::new(TType(ttype)).skip(&[0; 20]), Err(unknown("field type", 0, ttype)));
+        }
     }
     assert_eq!(Skipper::new(TType::STOP).skip(&[0; 20]), Err(unknown("field type", 0, 0)));
     assert_eq!(skip_error(&[15, 0, 1, 0, 0, 0, 0, 1]), unknown("element type", 3, 0));
