@@ -176,7 +176,7 @@ fn application_exception(input: &[u8]) -> Parsed<'_, ApplicationException<'_>> {
                 exception.code = code;
                 rest
             }
-            Some(FieldHeader { ttype: TType(actual), .. }) if !TType(actual).is_value() => {
+            Some(FieldHeader { ttype: ttype @ TType(actual), .. }) if !ttype.is_value() && ttype != TType::VOID => {
                 return Err(FromEnd::at(rest, |offset| DecodeError::UnknownType {
                     field: "field type",
                     offset,

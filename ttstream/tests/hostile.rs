@@ -182,7 +182,7 @@ fn what_is_no_exception_says_why() {
         ),
         (format!("{head} 08 0002 000000"), truncated("type", 16, 4, 3)),
         (format!("{head} 0b 0001 00000000"), truncated("field type", 20, 1, 0)),
-        (format!("{head} 01 0003"), ExceptionError::UnknownType { field: "field type", offset: 16, actual: 1 }),
+        (format!("{head} 05 0003"), ExceptionError::UnknownType { field: "field type", offset: 16, actual: 5 }),
         (
             format!("{head} 0f 0003 11 00000001"),
             ExceptionError::UnknownType { field: "field type", offset: 21, actual: 0x11 },
