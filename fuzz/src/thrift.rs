@@ -133,9 +133,9 @@ mod plain {
                     if !ttype.is_value() && ttype != TType::VOID {
                         return Err(Some(unknown("field type", type_at, ttype)));
                     }
+                    let ttype = if ttype == TType::VOID { TType::STRUCT } else { ttype };
                     // The type alone says that a struct is too deep; all else is known with its own header.
                     take_up_to(src, at, 2, ttype)?;
-                    let ttype = if ttype == TType::VOID { TType::STRUCT } else { ttype };
                     value(ttype, "field type", type_at, src, at, inner)?;
                 }
             }
